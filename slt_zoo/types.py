@@ -1,0 +1,329 @@
+"""The types that travel: from an annotation file to a batch, and from a batch to a score.
+
+``Sample`` --reader and the model's pipeline--> ``Clip`` --collate--> ``Batch`` --model--> ``Losses``, ``Prediction``.
+Masks are boolean, True = valid, and always come from lengths; no mask is ever read off a value.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, fields
+from typing import Any, Literal, Protocol
+
+import numpy as np
+import torch
+from torch import Tensor
+
+__all__ = [
+    "SPLITS",
+    "Batch",
+    "Clip",
+    "ClipPipeline",
+    "InputSpec",
+    "Losses",
+    "Media",
+    "Modality",
+    "Prediction",
+    "Ragged",
+    "Sample",
+    "SelectFrames",
+    "Split",
+    "TransformClip",
+]
+
+Split = Literal["train", "dev", "test"]
+SPLITS: tuple[Split, Split, Split] = ("train", "dev", "test")
+Modality = Literal["frames", "features", "pose", "none"]
+
+
+@dataclass(frozen=True, slots=True)
+class Media:
+    """Where one kind of input of a sample lies.
+
+    Attributes:
+        path: file or folder.
+        start: begin of the part that belongs to the sample, in seconds; None: from the first frame.
+        end: its end (exclusive), in seconds; None: to the last frame.
+        fps: frames (or feature vectors times ``stride``) a second; None: the file says it.
+        num_frames: declared number of frames, not trusted.
+        layout: name of a pose layout; None: the file says it.
+        stride: video frames between two feature vectors.
+        window: video frames that one feature vector sees.
+        extractor: id of what made features or poses.
+        item: key of the sample inside a file that holds many.
+    """
+
+    path: str
+    start: float | None = None
+    end: float | None = None
+    fps: float | None = None
+    num_frames: int | None = None
+    layout: str | None = None
+    stride: int | None = None
+    window: int | None = None
+    extractor: str | None = None
+    item: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """One signed sentence as annotated; strings are untouched, no media is open.
+
+    Attributes:
+        id: unique in the corpus, without a split prefix.
+        split: ``"train"``, ``"dev"`` or ``"test"``.
+        text: the translation, as in the file.
+        language: of the text, BCP 47 (``"de"``).
+        sign_language: ISO 639-3 (``"gsg"``: German Sign Language).
+        gloss: the glosses; None: the corpus has none; ``()``: an empty row.
+        question: of a question-answering corpus.
+        signer: opaque label.
+        references: what a translation is scored against; references come from here and nowhere else.
+        media: by kind: ``"frames"``, ``"features"``, ``"pose"``, ``"segments"``.
+        meta: whatever else the corpus says; plain data.
+    """
+
+    id: str
+    split: Split
+    text: str
+    language: str
+    sign_language: str
+    gloss: tuple[str, ...] | None = None
+    question: str | None = None
+    signer: str | None = None
+    references: tuple[str, ...] = ()
+    media: Mapping[str, Media] = field(default_factory=dict)
+    meta: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(eq=False)
+class Ragged:
+    """Sequences of unequal length, end to end.
+
+    Attributes:
+        values: ``(sum_T, ...)``, the rows of all sequences without padding.
+        lengths: ``(B,)`` int64, rows a sequence.
+    """
+
+    values: Tensor
+    lengths: Tensor
+
+    def __post_init__(self) -> None:
+        if self.lengths.dtype != torch.int64 or self.lengths.ndim != 1:
+            raise ValueError(f"lengths must be (B,) int64, got {tuple(self.lengths.shape)} {self.lengths.dtype}")
+
+    @classmethod
+    def pack(cls, sequences: Sequence[Tensor]) -> Ragged:
+        """Join ``B`` tensors ``(T_b, ...)`` of equal trailing shape."""
+        return cls(torch.cat(list(sequences)), torch.tensor([len(s) for s in sequences], dtype=torch.int64))
+
+    def __len__(self) -> int:
+        return len(self.lengths)
+
+    def mask(self, length: int | None = None) -> Tensor:
+        """``(B, T_max)`` bool, True = valid; ``length`` sets T_max."""
+        length = self._longest() if length is None else length
+        return torch.arange(length, device=self.lengths.device) < self.lengths[:, None]
+
+    def padded(self, fill: float = 0, length: int | None = None) -> tuple[Tensor, Tensor]:
+        """The sequences as one tensor, and where it is valid.
+
+        Args:
+            fill: value of the padding.
+            length: T_max; the longest sequence by default. Longer sequences are an error.
+
+        Returns:
+            ``(B, T_max, ...)`` and the mask ``(B, T_max)``, True = valid.
+        """
+        length = self._longest() if length is None else length
+        if length < self._longest():
+            raise ValueError(f"length {length} is shorter than the longest sequence, {self._longest()}")
+        mask = self.mask(length)
+        out = self.values.new_full((len(self), length, *self.values.shape[1:]), fill)
+        out[mask] = self.values
+        return out, mask
+
+    def split(self) -> list[Tensor]:
+        """The sequences, ``B`` tensors ``(T_b, ...)`` that share memory with ``values``."""
+        return list(self.values.split(self.lengths.tolist()))
+
+    def pin_memory(self) -> Ragged:
+        """Copy into page-locked memory."""
+        return Ragged(self.values.pin_memory(), self.lengths.pin_memory())
+
+    def to(self, *args: Any, **kwargs: Any) -> Ragged:
+        """Move or convert ``values``; ``lengths`` follow to the device and stay int64."""
+        values = self.values.to(*args, **kwargs)
+        return Ragged(values, self.lengths.to(values.device, non_blocking=kwargs.get("non_blocking", False)))
+
+    def _longest(self) -> int:
+        return int(self.lengths.max()) if len(self.lengths) else 0
+
+
+@dataclass
+class Clip:
+    """One sample with its decoded input; only what the model's ``InputSpec`` asks for is there.
+
+    Attributes:
+        sample: the annotation.
+        fps: frame rate of the rows below, after selection.
+        index: ``(T,)`` int64, which source frame each row is.
+        frames: ``(T, 3, H, W)`` uint8.
+        features: ``(T, D)``.
+        pose: ``(T, K, C)`` float; a missing point is zeros and ``conf`` 0.
+        conf: ``(T, K)`` float in [0, 1]; 0 = the point is missing.
+        points: the K names of the points (``"left_hand.wrist"``).
+        labels: ``(T_source,)`` int64, per-frame sign boundaries of the whole source: 0 outside, 1 inside, 2 begin.
+        segments: ``(S, 2)`` int64, half-open ranges of rows.
+    """
+
+    sample: Sample
+    fps: float | None = None
+    index: Tensor | None = None
+    frames: Tensor | None = None
+    features: Tensor | None = None
+    pose: Tensor | None = None
+    conf: Tensor | None = None
+    points: tuple[str, ...] = ()
+    labels: Tensor | None = None
+    segments: Tensor | None = None
+
+
+@dataclass(eq=False)
+class Batch:
+    """What a model sees: raw strings and packed input of ``len(batch)`` samples.
+
+    Attributes:
+        id, text, language: strings, one a sample.
+        gloss: tuples of glosses, or None where the corpus has none.
+        question: or None where there is none.
+        frames: values ``(sum_T, 3, H, W)`` uint8.
+        features: values ``(sum_T, D)``.
+        pose: values ``(sum_T, K, C)``.
+        pose_conf: values ``(sum_T, K)``.
+        segments: values ``(sum_S, 2)``, half-open ranges of the sample's own rows.
+    """
+
+    id: list[str]
+    text: list[str]
+    language: list[str]
+    gloss: list[tuple[str, ...] | None]
+    question: list[str | None]
+    frames: Ragged | None = None
+    features: Ragged | None = None
+    pose: Ragged | None = None
+    pose_conf: Ragged | None = None
+    segments: Ragged | None = None
+
+    def __len__(self) -> int:
+        return len(self.id)
+
+    @classmethod
+    def collate(cls, clips: Sequence[Clip]) -> Batch:
+        """Join clips; a field is there when every clip has it."""
+
+        def pack(name: str) -> Ragged | None:
+            values = [getattr(c, name) for c in clips]
+            return None if any(v is None for v in values) else Ragged.pack(values)
+
+        samples = [c.sample for c in clips]
+        return cls(
+            id=[s.id for s in samples],
+            text=[s.text for s in samples],
+            language=[s.language for s in samples],
+            gloss=[s.gloss for s in samples],
+            question=[s.question for s in samples],
+            frames=pack("frames"),
+            features=pack("features"),
+            pose=pack("pose"),
+            pose_conf=pack("conf"),
+            segments=pack("segments"),
+        )
+
+    def pin_memory(self) -> Batch:
+        """Copy every tensor into page-locked memory (called by the DataLoader)."""
+        values = {f.name: getattr(self, f.name) for f in fields(self)}
+        return Batch(**{k: v.pin_memory() if isinstance(v, Ragged) else v for k, v in values.items()})
+
+
+class SelectFrames(Protocol):
+    """Chooses which source frames are decoded at all."""
+
+    def __call__(self, clip: Clip, num_frames: int, rng: np.random.Generator) -> Tensor:
+        """Indices ``(T,)`` int64 into the ``num_frames`` source frames, in the order they are wanted.
+
+        ``clip`` has its sample, its source frame rate and, where asked for, its labels; nothing is decoded yet.
+        """
+
+
+class TransformClip(Protocol):
+    """Changes a decoded clip; returns it."""
+
+    def __call__(self, clip: Clip, rng: np.random.Generator) -> Clip:
+        """``rng`` is the clip's own: the same run, epoch and sample give the same draws."""
+
+
+@dataclass(frozen=True)
+class ClipPipeline:
+    """How a model wants its clips: which frames are read, and what happens to them then."""
+
+    select: SelectFrames | None = None
+    transform: TransformClip | None = None
+
+
+@dataclass(frozen=True)
+class InputSpec:
+    """What a model needs from the data; the model owns it, so own videos get the training transforms.
+
+    Attributes:
+        modality: which input is decoded; ``"none"`` for models of text alone.
+        needs: further things without which it cannot work: ``"gloss"``, ``"question"``, ``"segments"``.
+        train: pipeline of the training split.
+        evaluation: pipeline of every other use; draws nothing at random unless the model says so.
+        feature_id: id of the feature store that the recipe was made for.
+    """
+
+    modality: Modality = "features"
+    needs: frozenset[str] = frozenset()
+    train: ClipPipeline = ClipPipeline()
+    evaluation: ClipPipeline = ClipPipeline()
+    feature_id: str | None = None
+
+
+@dataclass(eq=False)
+class Losses:
+    """What a training step returns.
+
+    Attributes:
+        total: ``()``, minimised.
+        terms: ``()`` each, logged and nothing else.
+    """
+
+    total: Tensor
+    terms: dict[str, Tensor] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """One decoded sample, one line of ``predictions/<split>.jsonl``.
+
+    Attributes:
+        id: of the sample.
+        hypothesis: what the model said.
+        references: the annotation's strings.
+        extra: anything else; plain data.
+    """
+
+    id: str
+    hypothesis: str
+    references: tuple[str, ...] = ()
+    extra: Mapping[str, Any] = field(default_factory=dict)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain data, as written to JSON lines."""
+        plain: dict[str, Any] = {"id": self.id, "hypothesis": self.hypothesis, "references": list(self.references)}
+        return plain | ({"extra": dict(self.extra)} if self.extra else {})
+
+    def __iter__(self) -> Iterator[str]:
+        """Unpacks as ``id, hypothesis``."""
+        yield from (self.id, self.hypothesis)

@@ -6,7 +6,7 @@ Masks are boolean, True = valid, and always come from lengths; no mask is ever r
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from typing import Any, Literal, Protocol
 
@@ -14,11 +14,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from slt_zoo.errors import UnknownNameError
+
 __all__ = [
     "SPLITS",
     "Batch",
     "Clip",
     "ClipPipeline",
+    "DataFacts",
     "InputSpec",
     "Losses",
     "Media",
@@ -29,11 +32,25 @@ __all__ = [
     "SelectFrames",
     "Split",
     "TransformClip",
+    "as_split",
 ]
 
 Split = Literal["train", "dev", "test"]
 SPLITS: tuple[Split, Split, Split] = ("train", "dev", "test")
 Modality = Literal["frames", "features", "pose", "none"]
+
+
+def as_split(name: str) -> Split:
+    """The split of a name; ``val`` and its like are ``dev``.
+
+    Raises:
+        UnknownNameError: with the nearest names.
+    """
+    known: dict[str, Split] = {"train": "train", "dev": "dev", "test": "test"}
+    known |= {"val": "dev", "valid": "dev", "validation": "dev"}
+    if name not in known:
+        raise UnknownNameError("split", name, known)
+    return known[name]
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,11 +214,13 @@ class Batch:
         id, text, language: strings, one a sample.
         gloss: tuples of glosses, or None where the corpus has none.
         question: or None where there is none.
+        fps: frame rate of the rows below, a sample, or None where it is unknown.
         frames: values ``(sum_T, 3, H, W)`` uint8.
         features: values ``(sum_T, D)``.
         pose: values ``(sum_T, K, C)``.
         pose_conf: values ``(sum_T, K)``.
         segments: values ``(sum_S, 2)``, half-open ranges of the sample's own rows.
+        skipped: ids that could not be read and were left out (training with ``on_bad_sample="skip"`` alone).
     """
 
     id: list[str]
@@ -209,11 +228,13 @@ class Batch:
     language: list[str]
     gloss: list[tuple[str, ...] | None]
     question: list[str | None]
+    fps: list[float | None]
     frames: Ragged | None = None
     features: Ragged | None = None
     pose: Ragged | None = None
     pose_conf: Ragged | None = None
     segments: Ragged | None = None
+    skipped: list[str] = field(default_factory=list)
 
     def __len__(self) -> int:
         return len(self.id)
@@ -233,6 +254,7 @@ class Batch:
             language=[s.language for s in samples],
             gloss=[s.gloss for s in samples],
             question=[s.question for s in samples],
+            fps=[c.fps for c in clips],
             frames=pack("frames"),
             features=pack("features"),
             pose=pack("pose"),
@@ -242,8 +264,15 @@ class Batch:
 
     def pin_memory(self) -> Batch:
         """Copy every tensor into page-locked memory (called by the DataLoader)."""
+        return self._map(Ragged.pin_memory)
+
+    def to(self, device: torch.device | str) -> Batch:
+        """Move every tensor to a device; strings stay."""
+        return self._map(lambda ragged: ragged.to(device, non_blocking=True))
+
+    def _map(self, change: Callable[[Ragged], Ragged]) -> Batch:
         values = {f.name: getattr(self, f.name) for f in fields(self)}
-        return Batch(**{k: v.pin_memory() if isinstance(v, Ragged) else v for k, v in values.items()})
+        return Batch(**{k: change(v) if isinstance(v, Ragged) else v for k, v in values.items()})
 
 
 class SelectFrames(Protocol):
@@ -269,6 +298,27 @@ class ClipPipeline:
 
     select: SelectFrames | None = None
     transform: TransformClip | None = None
+
+
+@dataclass(frozen=True)
+class DataFacts:
+    """What a network's size and a result's label depend on; travels in checkpoints as plain data.
+
+    Attributes:
+        corpus: class name of the data module.
+        language: of the text, BCP 47.
+        sign_language: ISO 639-3.
+        fps: frame rate of the corpus; None: it varies.
+        feature_dim: width D of the features, where features are read.
+        simulated: the signing was simulated; no score on it is a translation result.
+    """
+
+    corpus: str
+    language: str
+    sign_language: str
+    fps: float | None = None
+    feature_dim: int | None = None
+    simulated: bool = False
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,220 @@
+"""Callbacks that every recipe can use: result files, a guard against non-finite losses, a table of samples."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from lightning.pytorch import Callback, LightningModule, Trainer
+from lightning.pytorch.loggers import TensorBoardLogger, WandbLogger
+from lightning.pytorch.trainer.states import TrainerFn
+from torch import Tensor
+
+from slt_zoo.errors import ConfigError, SLTError, first_few
+from slt_zoo.metrics.collector import gather_by_id
+from slt_zoo.metrics.files import load_predictions, merge_scores, save_predictions, write_atomically
+from slt_zoo.metrics.report import ScoredSplit
+from slt_zoo.types import Prediction
+
+__all__ = ["NonFiniteLossError", "NonFiniteLossGuard", "PredictionWriter", "SampleTable", "load_predictions"]
+
+
+class NonFiniteLossError(SLTError):
+    """The training loss became infinite or not a number."""
+
+
+def _scored(pl_module: LightningModule, split: str) -> ScoredSplit | None:
+    """Newest result of a split; None: this module does not translate (a pretraining phase)."""
+    scored: dict[str, ScoredSplit] | None = getattr(pl_module, "scored", None)
+    if scored is None:
+        raise ConfigError(
+            f"{type(pl_module).__name__} keeps no scored predictions",
+            expected="a module with `scored: dict[str, ScoredSplit]`, as slt_zoo.models.base.SLTModule has",
+            todo="derive the model from SLTModule, or leave this callback out",
+        )
+    return scored.get(split)
+
+
+class PredictionWriter(Callback):
+    """Writes ``predictions/<split>.jsonl`` and ``scores.json`` into the run folder.
+
+    After each validation (split ``dev``) and test (split ``test``) the predictions of that split are replaced, and its
+    report in ``scores.json``; other splits stay. Files change atomically. After ``predict`` only predictions are
+    written, those of ``datamodule.predict_split``. Nothing is written by the sanity check and by ``fast_dev_run``.
+
+    Args:
+        folder: run folder; the trainer's ``default_root_dir`` by default.
+    """
+
+    def __init__(self, folder: str | None = None) -> None:
+        self.folder = folder
+        self._predicted: dict[str, Prediction] = {}
+
+    def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Write the dev split; within training the report's ``extra["step"]`` says when."""
+        if not trainer.sanity_checking:
+            # a checkpoint loaded for validation does not set global_step
+            fitting = trainer.state.fn == TrainerFn.FITTING
+            self._write(trainer, pl_module, "dev", {"step": trainer.global_step} if fitting else {})
+
+    def on_test_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Write the test split."""
+        self._write(trainer, pl_module, "test", {})
+
+    def on_predict_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Forget earlier predictions."""
+        self._predicted = {}
+
+    def on_predict_batch_end(
+        self,
+        trainer: Trainer,
+        pl_module: LightningModule,
+        outputs: Any,
+        batch: Any,
+        batch_idx: int,
+        dataloader_idx: int = 0,
+    ) -> None:
+        """Keep what ``predict_step`` returned."""
+        if not isinstance(outputs, Sequence) or not all(isinstance(p, Prediction) for p in outputs):
+            raise ConfigError(
+                "predictions of a batch have the wrong type",
+                where=f"{type(pl_module).__name__}.predict_step",
+                expected="a list of slt_zoo.types.Prediction",
+                found=type(outputs).__name__,
+            )
+        self._predicted |= {p.id: p for p in outputs}
+
+    def on_predict_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Join the processes' predictions by id and write them."""
+        joined = gather_by_id(self._predicted)
+        self._predicted = {}
+        if trainer.is_global_zero and not self._dry(trainer):
+            # datamodule is set where one is used; own dataloaders have no split
+            split = getattr(getattr(trainer, "datamodule", None), "predict_split", None) or "predict"
+            save_predictions(self._run_folder(trainer) / "predictions" / f"{split}.jsonl", joined.values())
+
+    def _write(self, trainer: Trainer, pl_module: LightningModule, split: str, extra: dict[str, Any]) -> None:
+        result = _scored(pl_module, split)
+        if result is None or not trainer.is_global_zero or self._dry(trainer):
+            return
+        folder = self._run_folder(trainer)
+        save_predictions(folder / "predictions" / f"{split}.jsonl", result.predictions)
+        report = replace(result.report, extra=result.report.extra | {"complete": result.complete} | extra)
+        merge_scores(folder / "scores.json", {split: report})
+
+    def _run_folder(self, trainer: Trainer) -> Path:
+        return Path(self.folder or trainer.default_root_dir)
+
+    @staticmethod
+    def _dry(trainer: Trainer) -> bool:
+        return bool(getattr(trainer, "fast_dev_run", False))
+
+
+class NonFiniteLossGuard(Callback):
+    """Stops training at the first loss that is infinite or not a number, before it reaches the weights.
+
+    The step, the logged loss terms and the ids of the batch are written to ``nonfinite.json`` in the run folder, so
+    that the batch can be found. Costs one read of a scalar a step.
+
+    Args:
+        folder: run folder; the trainer's ``default_root_dir`` by default.
+    """
+
+    def __init__(self, folder: str | None = None) -> None:
+        self.folder = folder
+        self._ids: list[str] = []
+        self._batch_idx = 0
+
+    def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int) -> None:
+        """Remember which samples the loss will be of."""
+        self._ids = list(getattr(batch, "id", []))
+        self._batch_idx = batch_idx
+
+    def on_before_backward(self, trainer: Trainer, pl_module: LightningModule, loss: Tensor) -> None:
+        """Check the loss.
+
+        Raises:
+            NonFiniteLossError: it is not finite.
+        """
+        if bool(torch.isfinite(loss).all()):
+            return
+        terms = {k: v.item() for k, v in trainer.callback_metrics.items() if k.startswith("train/") and v.numel() == 1}
+        record = {
+            "step": trainer.global_step,
+            "epoch": trainer.current_epoch,
+            "batch": self._batch_idx,
+            "rank": trainer.global_rank,
+            "loss": str(loss.item()),  # as words: JSON has no number for these
+            "terms": {name: str(value) for name, value in terms.items()},
+            "ids": self._ids,
+        }
+        path = Path(self.folder or trainer.default_root_dir) / "nonfinite.json"
+        write_atomically(path, json.dumps(record, ensure_ascii=False, indent=2) + "\n")
+        raise NonFiniteLossError(
+            f"the training loss is {record['loss']}",
+            where=f"step {record['step']}, epoch {record['epoch']}, batch {self._batch_idx}",
+            found=f"terms {record['terms'] or 'not logged'}; samples {first_few(self._ids) or 'unknown'}",
+            todo=f"look at these samples (all are in {path}); try a lower learning rate, trainer.gradient_clip_val, "
+            "or trainer.precision=32-true",
+        )
+
+
+class SampleTable(Callback):
+    """Logs a table of id, reference and hypothesis at each validation, always of the same samples.
+
+    To Weights & Biases as a table, to TensorBoard as text; other loggers cannot hold one.
+
+    Args:
+        num_samples: the first so many by id, so that progress shows from one validation to the next.
+        console: print it too.
+    """
+
+    COLUMNS = ("id", "reference", "hypothesis")
+
+    def __init__(self, num_samples: int = 8, console: bool = False) -> None:
+        if num_samples < 1:
+            raise ConfigError("a sample table needs samples", where="num_samples", expected=">= 1", found=num_samples)
+        self.num_samples, self.console = num_samples, console
+
+    def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Log the table."""
+        if trainer.sanity_checking:
+            return
+        result = _scored(pl_module, "dev")
+        if result is None or not trainer.is_global_zero:
+            return
+        chosen = sorted(result.predictions, key=lambda p: p.id)[: self.num_samples]
+        rows = [[p.id, " / ".join(p.references), p.hypothesis] for p in chosen]
+        for logger in trainer.loggers:
+            if isinstance(logger, WandbLogger):
+                logger.log_table("dev/samples", columns=list(self.COLUMNS), data=rows)
+            elif isinstance(logger, TensorBoardLogger):
+                logger.experiment.add_text("dev/samples", self._markdown(rows), trainer.global_step)
+        if self.console:
+            self._show(rows, f"dev samples at step {trainer.global_step}")
+
+    def _markdown(self, rows: list[list[str]]) -> str:
+        lines = [list(self.COLUMNS), ["---"] * len(self.COLUMNS)]
+        lines += [[_markdown_cell(cell) for cell in row] for row in rows]
+        return "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
+
+    def _show(self, rows: list[list[str]], title: str) -> None:
+        from rich.console import Console
+        from rich.markup import escape
+        from rich.table import Table
+
+        table = Table(*self.COLUMNS, title=title)
+        for row in rows:
+            table.add_row(*(escape(cell) for cell in row))
+        Console().print(table)
+
+
+def _markdown_cell(text: str) -> str:
+    """Text as it is shown, whatever it holds: no cell, line, markup or HTML may begin in it."""
+    for sign in "\\`*_[]|":
+        text = text.replace(sign, f"\\{sign}")
+    return text.replace("&", "&amp;").replace("<", "&lt;").replace("\r", " ").replace("\n", " ")

@@ -1,0 +1,239 @@
+"""``slt-zoo fit | validate | test | predict``: LightningCLI as it is, plus guards.
+
+The run folder is ``trainer.default_root_dir``; everything of a run lies there.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+from collections.abc import Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import jsonargparse
+import torch
+from lightning.pytorch import LightningModule, Trainer
+from lightning.pytorch.callbacks import ModelCheckpoint
+from lightning.pytorch.cli import LightningArgumentParser, LightningCLI, SaveConfigCallback
+from lightning.pytorch.loggers import CSVLogger
+
+import slt_zoo
+from slt_zoo import recipes
+from slt_zoo.callbacks import NonFiniteLossGuard, PredictionWriter, SampleTable, SaveOnInterrupt
+from slt_zoo.data.base import SLTDataModule
+from slt_zoo.errors import CheckpointError, ConfigError, nearest
+from slt_zoo.loading import read_checkpoint
+from slt_zoo.models.base import SLTModule
+
+__all__ = ["Card", "main"]
+
+
+@dataclass
+class Card:
+    """What a recipe stands for: published numbers and how to compare with them.
+
+    Attributes:
+        paper: arXiv id.
+        reported: published scores by name (``test/bleu4``); empty where the paper has none for this corpus.
+        protocol: how they were computed, as far as it is known.
+        effective_batch: devices x batch x accumulation of the published run.
+        seeds: number of seeds behind the published numbers, or asked of ours.
+        note: anything that a reader of the numbers must know.
+    """
+
+    paper: str | None = None
+    reported: dict[str, float] = field(default_factory=dict)
+    protocol: str | None = None
+    effective_batch: int | None = None
+    seeds: int | None = None
+    note: str | None = None
+
+
+class _Parser(LightningArgumentParser):
+    """Names the nearest option when one is misspelt, without the dump of everything that follows in jsonargparse."""
+
+    def error(self, message: str, ex: Exception | None = None) -> Any:
+        unknown = [w.split("=")[0] for w in message.split() if w.startswith("--")] if "nrecognized" in message else []
+        known = [option for action in self._actions for option in action.option_strings]
+        hints = [f"{w}: did you mean {' or '.join(near)}?" for w in unknown if (near := nearest(w, known))]
+        super().error("\n".join([message, *hints]), ex)
+
+
+class SaveRunConfig(SaveConfigCallback):
+    """Writes the parsed configuration of a fit into the run folder."""
+
+    def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
+        if stage == "fit" and trainer.is_global_zero and not self.already_saved:
+            folder = Path(trainer.default_root_dir)
+            folder.mkdir(parents=True, exist_ok=True)
+            self.parser.save(self.config, str(folder / self.config_filename), skip_none=False, overwrite=True)
+            self.already_saved = True
+
+
+class ZooCLI(LightningCLI):
+    """LightningCLI in subclass mode with a run folder, a checkpoint guard and our callbacks."""
+
+    def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
+        """``card``, ``overwrite`` and ``checkpoint``."""
+        parser.add_argument("--card", type=Card | None, default=None, help="published numbers of the recipe")
+        parser.add_argument(
+            "--overwrite", type=bool, default=False, help="fit into a run folder that holds a run; the old one goes"
+        )
+        parser.add_lightning_class_args(ModelCheckpoint, "checkpoint")
+        parser.set_defaults(
+            {
+                "checkpoint.filename": "best",
+                "checkpoint.monitor": "dev/loss",
+                "checkpoint.save_last": True,
+                "checkpoint.auto_insert_metric_name": False,
+                "checkpoint.enable_version_counter": False,
+            }
+        )
+
+    def _parse_ckpt_path(self) -> None:
+        """LightningCLI would train the checkpoint's class whatever the recipe says; the model itself refuses."""
+
+    def before_instantiate_classes(self) -> None:
+        """Run folder, logger and checkpoint of this command."""
+        assert self.subcommand is not None
+        config = self.config[self.subcommand]
+        trainer = config.trainer
+        if trainer.default_root_dir is None:
+            names = [config.model.class_path.rpartition(".")[2], config.data.class_path.rpartition(".")[2]]
+            trainer.default_root_dir = str(Path("runs", *(name.lower() for name in names)))
+        run = Path(trainer.default_root_dir)
+        config.checkpoint.dirpath = str(run)
+        if trainer.max_steps == -1 and trainer.max_epochs is None and trainer.max_time is None:
+            trainer.max_epochs = 100
+        if self.subcommand == "fit":
+            self._guard_run_folder(run, config)
+        elif config.ckpt_path is None:
+            config.ckpt_path = str(_newest_weights(run))
+
+    def _guard_run_folder(self, run: Path, config: Any) -> None:
+        if config.trainer.fast_dev_run:
+            return
+        held = [name for name in ("config.yaml", "best.ckpt", "last.ckpt") if (run / name).exists()]
+        if held and config.ckpt_path is None and not config.overwrite:
+            raise ConfigError(
+                "the run folder holds a run already",
+                where=run,
+                found=", ".join(held),
+                todo=f"go on with it: --ckpt_path {run / 'last.ckpt'}; replace it: --overwrite true; "
+                "or choose another: --trainer.default_root_dir DIR",
+            )
+        if config.ckpt_path is not None and (run / "metrics.csv").is_file():
+            taken = len(list(run.glob("metrics.*.csv")))
+            (run / "metrics.csv").rename(run / f"metrics.{taken + 1}.csv")  # the logger would empty it
+        elif held:
+            for name in [*held, "metrics.csv", "scores.json"]:
+                (run / name).unlink(missing_ok=True)
+
+    def instantiate_classes(self) -> None:
+        """Then let the model take the vocabulary of the checkpoint that is going to be loaded."""
+        super().instantiate_classes()
+        assert self.subcommand is not None
+        path = self.config[self.subcommand].get("ckpt_path")
+        if path is not None:
+            self.model.adopt(read_checkpoint(path).get("hyper_parameters", {}))
+
+    def instantiate_trainer(self, **kwargs: Any) -> Trainer:
+        """The CSV logger is always there: the run's curves come from it."""
+        settings = self._get(self.config_init, "trainer")
+        chosen = settings.get("logger")
+        if chosen is not False and not settings.get("fast_dev_run"):
+            others = [] if chosen in (None, True) else chosen if isinstance(chosen, list) else [chosen]
+            if self.subcommand == "fit" and not any(isinstance(one, CSVLogger) for one in others):
+                others = [CSVLogger(settings["default_root_dir"], name="", version=""), *others]
+            kwargs["logger"] = others or False
+        callbacks = [PredictionWriter(), NonFiniteLossGuard(), SaveOnInterrupt(), SampleTable()]
+        kwargs["callbacks"] = [*(settings.get("callbacks") or []), *callbacks]
+        return super().instantiate_trainer(**kwargs)
+
+
+def _newest_weights(run: Path) -> Path:
+    for name in ("best.ckpt", "last.ckpt"):
+        if (run / name).is_file():
+            return run / name
+    raise CheckpointError(
+        "there are no weights to use",
+        where=run,
+        expected="best.ckpt or last.ckpt in the run folder",
+        todo="train first with `slt-zoo fit`, or pass --ckpt_path FILE",
+    )
+
+
+def main(argv: Sequence[str]) -> int:
+    """Run a LightningCLI command; ``zoo:`` names become files, short class names full ones."""
+    words = _expand(list(argv))
+    with _quiet_tips(), _own_argv(words):
+        ZooCLI(
+            SLTModule,
+            SLTDataModule,
+            subclass_mode_model=True,
+            subclass_mode_data=True,
+            save_config_callback=SaveRunConfig,
+            parser_class=_Parser,
+            seed_everything_default=0,
+            auto_configure_optimizers=False,
+            load_from_checkpoint_support=False,  # hyper-parameters are recorded by the models, as plain data
+            args=words,
+        )
+    return 0
+
+
+def _expand(words: list[str]) -> list[str]:
+    """Resolve ``zoo:`` names, and ``--model SignAttention`` to ``slt_zoo.SignAttention`` (imports that class only)."""
+    out: list[str] = []
+    for i, word in enumerate(words):
+        option, _, value = word.partition("=")
+        before = words[i - 1] if i else ""
+        if word.startswith(recipes.PREFIX) and before in ("--config", "-c"):
+            path, full = recipes.resolve(word)
+            if full != word:
+                logging.getLogger(__name__).warning("%s: taking its last phase, %s", word, full)
+            out.append(str(path))
+        elif option in ("--config", "-c") and value.startswith(recipes.PREFIX):
+            out.append(f"{option}={recipes.resolve(value)[0]}")
+        elif before in ("--model", "--data") or option in ("--model", "--data"):
+            name = value or word
+            known = {**slt_zoo._MODELS, **slt_zoo._CORPORA}
+            out.append(word[: len(word) - len(name)] + (f"slt_zoo.{name}" if name in known else name))
+        else:
+            out.append(word)
+    return out
+
+
+class _NoTips(logging.Filter):
+    def filter(self, record: logging.LogRecord) -> bool:
+        return "Tip:" not in record.getMessage()
+
+
+@contextmanager
+def _quiet_tips() -> Any:
+    """Lightning's advertising is no message of ours."""
+    loggers = [logging.getLogger(f"lightning.pytorch{name}") for name in ("", ".utilities.rank_zero")]
+    silencer = _NoTips()
+    for logger in loggers:
+        logger.addFilter(silencer)
+    try:
+        yield
+    finally:
+        for logger in loggers:
+            logger.removeFilter(silencer)
+
+
+@contextmanager
+def _own_argv(words: list[str]) -> Any:
+    """Processes that Lightning starts run this command again: they read it off ``sys.argv``."""
+    old = sys.argv
+    sys.argv = [old[0] if old and old[0] else "slt-zoo"]
+    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+    try:
+        yield
+    finally:
+        sys.argv = old

@@ -1,0 +1,347 @@
+"""`SLTDataModule`: what all corpora share. A corpus writes `read_annotations` and `locate`."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, ClassVar, Literal
+
+from lightning.pytorch import LightningDataModule
+from lightning.pytorch.overrides.distributed import UnrepeatedDistributedSampler
+from lightning.pytorch.utilities.rank_zero import rank_zero_warn
+from torch.utils.data import DataLoader
+
+from slt_zoo.data.checks import check_needs, check_splits_apart, find_missing_media
+from slt_zoo.data.clips import ClipDataset
+from slt_zoo.data.manifest import Manifest
+from slt_zoo.data.places import Place, find_place
+from slt_zoo.data.samplers import TrainBatches
+from slt_zoo.errors import ConfigError, DatasetError, MissingMediaError, first_few
+from slt_zoo.types import Batch, DataFacts, InputSpec, Media, Sample, Split, as_split
+
+__all__ = ["Expected", "SLTDataModule"]
+
+SIMULATED_MARK = "SIMULATED.json"
+
+
+@dataclass(frozen=True)
+class Expected:
+    """What the published corpus has: number of samples, and the `annotation_hash` of the known version."""
+
+    samples: int
+    annotation_hash: str | None = None
+
+
+class SLTDataModule(LightningDataModule):
+    """Base of every corpus.
+
+    It meets the model in `setup`: the model says what it needs (``input_spec``), the corpus what it has, and what
+    does not fit fails there with a sentence. Text travels raw in the batch; tokenizers belong to models.
+
+    Args:
+        root: folder of the corpus.
+        batch_size: samples a training batch, on each process.
+        eval_batch_size: samples a batch elsewhere; ``batch_size`` by default.
+        frames_per_batch: budget instead of ``batch_size``: longest sample times samples of a training batch.
+        bucket: put training samples of like length into the same batch.
+        num_workers: processes that read media.
+        poses: folder or file of poses, where they do not lie in the corpus.
+        features: folder of features: a path, or a name below the corpus's ``features``.
+        segments: id of per-frame sign boundaries, or a folder of them.
+        subset: folder of ``<split>.files`` or ``<split>.txt`` with an id a line; a split that has none stays whole.
+        train_fraction: share of the training split that is used, chosen by a hash of the ids.
+        on_bad_sample: ``"error"``, or ``"skip"`` what cannot be read; skipping holds for training only, since an
+            evaluation that skips has another score.
+        predict_split: what ``predict`` reads.
+        seed: of order and random draws.
+    """
+
+    sign_language: ClassVar[str]
+    language: ClassVar[str]
+    fps: ClassVar[float | None] = None
+    protocol: ClassVar[str] = "strict"
+    expected: ClassVar[Mapping[Split, Expected]] = {}
+
+    def __init__(
+        self,
+        root: str,
+        *,
+        batch_size: int = 8,
+        eval_batch_size: int | None = None,
+        frames_per_batch: int | None = None,
+        bucket: bool = False,
+        num_workers: int = 0,
+        poses: str | None = None,
+        features: str | None = None,
+        segments: str | None = None,
+        subset: str | None = None,
+        train_fraction: float = 1.0,
+        on_bad_sample: Literal["error", "skip"] = "error",
+        predict_split: str = "test",
+        seed: int = 0,
+    ) -> None:
+        super().__init__()
+        if not 0 < train_fraction <= 1:
+            raise ConfigError("train_fraction must be in (0, 1]", found=train_fraction)
+        if batch_size < 1 or (eval_batch_size is not None and eval_batch_size < 1):
+            raise ConfigError("batch sizes must be at least 1", found=(batch_size, eval_batch_size))
+        self.root = Path(root).expanduser()
+        self.batch_size, self.eval_batch_size = batch_size, eval_batch_size or batch_size
+        self.frames_per_batch, self.bucket = frames_per_batch, bucket
+        self.num_workers, self.seed = num_workers, seed
+        self.poses, self.features, self.segments, self.subset = poses, features, segments, subset
+        self.train_fraction, self.on_bad_sample = train_fraction, on_bad_sample
+        self.predict_split: Split = as_split(predict_split)
+        self.skipped: dict[Split, list[str]] = {}
+        self._manifests: dict[Split, Manifest] = {}
+        self._spec: InputSpec | None = None
+        self._places: dict[tuple[Path, Split], Place | None] = {}
+
+    # What a corpus writes.
+
+    def read_annotations(self, split: Split) -> Iterable[Sample]:
+        """Parse the annotation of a split; touches no media. ``media`` stays empty: `locate` fills it."""
+        raise NotImplementedError
+
+    def locate(self, sample: Sample) -> dict[str, Media]:
+        """Where each kind of input of the sample should lie; kinds that the disk has not at all are left out."""
+        raise NotImplementedError
+
+    def corpus_folder(self) -> Path:
+        """The folder that holds annotation and media, found below ``root``."""
+        return self.root
+
+    # What users call.
+
+    @property
+    def name(self) -> str:
+        """Name of the corpus in messages and results."""
+        return type(self).__name__
+
+    @property
+    def simulated(self) -> bool:
+        """Whether the signing is simulated: no score on it is a translation result."""
+        folder = self.corpus_folder()
+        return any((place / SIMULATED_MARK).is_file() for place in (folder, *list(folder.parents)[:2]))
+
+    def manifest(self, split: str) -> Manifest:
+        """The samples of a split with their media located; works without a trainer.
+
+        Raises:
+            DatasetError: the annotation is not there or cannot be read.
+        """
+        split = as_split(split)
+        if split not in self._manifests:
+            samples = (replace(s, media=self.locate(s)) for s in self.read_annotations(split))
+            manifest = Manifest(samples, corpus=self.name, split=split)
+            self._compare_with_published(manifest)
+            self._manifests[split] = self._reduce(manifest)
+        return self._manifests[split]
+
+    def facts(self) -> DataFacts:
+        """What a model records about its data."""
+        return DataFacts(
+            corpus=self.name,
+            language=self.language,
+            sign_language=self.sign_language,
+            fps=self.fps,
+            feature_dim=self._feature_dim() if self._spec and self._spec.modality == "features" else None,
+            simulated=self.simulated,
+        )
+
+    def bind(self, spec: InputSpec, splits: Iterable[Split], model: str = "the model") -> None:
+        """Fix what is read, and check that it is there.
+
+        Args:
+            spec: what the model needs.
+            splits: which splits are going to be read.
+            model: its name, for messages.
+
+        Raises:
+            ConfigError: the corpus has not what the model needs.
+            MissingMediaError: samples lack their media.
+        """
+        if spec != self._spec:
+            self._spec = spec
+        splits = list(dict.fromkeys(splits))
+        for split in splits:
+            check_needs(self.manifest(split), spec, model, str(self.root))
+        check_splits_apart([self.manifest(split) for split in splits])
+        for split in splits:
+            self._check_media(split, spec)
+
+    def loader(self, split: str, *, training: bool = False) -> DataLoader[Any]:
+        """Batches of a split: in training order and with random draws, or in annotation order without.
+
+        `bind` (or a trainer) comes first.
+        """
+        if self._spec is None:
+            raise ConfigError(
+                f"{self.name} does not know what to read yet",
+                todo="call data.bind(model.input_spec, ['test']) first, or let a Trainer do it",
+            )
+        split = as_split(split)
+        manifest = self.manifest(split)
+        dataset = ClipDataset(manifest, self._spec, self.fps, training, self.on_bad_sample == "skip", self.seed)
+        world, rank = (self.trainer.world_size, self.trainer.global_rank) if self.trainer else (1, 0)
+        common: dict[str, Any] = {
+            "collate_fn": dataset.collate,
+            "num_workers": self.num_workers,
+            "persistent_workers": self.num_workers > 0,
+            "pin_memory": self.trainer is not None and self.trainer.strategy.root_device.type == "cuda",
+        }
+        if not training:
+            order = UnrepeatedDistributedSampler(dataset, world, rank, shuffle=False) if world > 1 else None
+            return DataLoader(dataset, batch_size=self.eval_batch_size, sampler=order, **common)
+        batches = TrainBatches(
+            len(dataset),
+            batch_size=self.batch_size,
+            frames_per_batch=self.frames_per_batch,
+            lengths=dataset.lengths() if self.bucket or self.frames_per_batch else None,
+            bucket=self.bucket,
+            seed=self.seed,
+            num_replicas=world,
+            rank=rank,
+        )
+        return DataLoader(dataset, batch_size=None, sampler=batches, **common)
+
+    # What Lightning calls.
+
+    def setup(self, stage: str) -> None:
+        """Meet the model: see `bind`."""
+        assert self.trainer is not None
+        model: Any = self.trainer.lightning_module
+        splits: dict[str, list[Split]] = {"fit": ["train", "dev"], "validate": ["dev"], "test": ["test"]}
+        wanted = splits.get(stage, [self.predict_split])
+        if stage == "fit" and self.trainer.limit_val_batches == 0:
+            wanted = ["train"]
+        self.bind(model.input_spec, wanted, type(model).__name__)
+
+    def train_dataloader(self) -> DataLoader[Any]:
+        """Batches of the training split."""
+        return self.loader("train", training=True)
+
+    def val_dataloader(self) -> DataLoader[Any]:
+        """Batches of the development split."""
+        return self.loader("dev")
+
+    def test_dataloader(self) -> DataLoader[Any]:
+        """Batches of the test split."""
+        return self.loader("test")
+
+    def predict_dataloader(self) -> DataLoader[Any]:
+        """Batches of ``predict_split``."""
+        return self.loader(self.predict_split)
+
+    def transfer_batch_to_device(self, batch: Any, device: Any, dataloader_idx: int) -> Any:
+        """Move the packed tensors; strings stay."""
+        return (
+            batch.to(device)
+            if isinstance(batch, Batch)
+            else super().transfer_batch_to_device(batch, device, dataloader_idx)
+        )
+
+    # Inside.
+
+    def place(self, folder: Path, split: Split, suffixes: Sequence[str]) -> Place | None:
+        """`find_place`, asked once a folder and split."""
+        if (folder, split) not in self._places:
+            self._places[folder, split] = find_place(folder, split, suffixes)
+        return self._places[folder, split]
+
+    def _reduce(self, manifest: Manifest) -> Manifest:
+        if self.subset is not None:
+            ids = read_id_list(Path(self.subset).expanduser(), manifest.split)
+            if ids is not None:
+                unknown = [i for i in ids if i not in set(manifest.ids)]
+                if unknown:
+                    raise DatasetError(
+                        f"{self.name} {manifest.split}: {len(unknown)} ids of the subset are not in the corpus",
+                        where=self.subset,
+                        found=first_few(unknown),
+                    )
+                manifest = manifest.subset(ids)
+        if manifest.split == "train" and self.train_fraction < 1:
+            keep = max(1, round(self.train_fraction * len(manifest)))
+            by_hash = sorted(manifest.ids, key=lambda i: hashlib.sha256(f"{self.seed}:{i}".encode()).digest())
+            manifest = manifest.subset(by_hash[:keep])
+        return manifest
+
+    def _compare_with_published(self, manifest: Manifest) -> None:
+        expected = self.expected.get(manifest.split)
+        if expected is None or self.simulated:
+            return
+        if len(manifest) != expected.samples:
+            rank_zero_warn(
+                f"{self.name} {manifest.split}: {len(manifest)} samples, the release has {expected.samples}; "
+                "scores are not comparable with published ones"
+            )
+        elif expected.annotation_hash not in (None, manifest.annotation_hash):
+            rank_zero_warn(
+                f"{self.name} {manifest.split}: texts or glosses are not those of the release "
+                f"(hash {manifest.annotation_hash[:12]}, known {str(expected.annotation_hash)[:12]})"
+            )
+
+    def _check_media(self, split: Split, spec: InputSpec) -> None:
+        if spec.modality == "none":
+            return
+        manifest = self.manifest(split)
+        missing, example = find_missing_media(manifest, spec.modality)
+        if not missing:
+            return
+        may_skip = split == "train" and len(missing) < len(manifest)
+        if may_skip and self.on_bad_sample == "skip":
+            self.skipped[split] = missing
+            gone = set(missing)
+            self._manifests[split] = manifest.subset(i for i in manifest.ids if i not in gone)
+            rank_zero_warn(f"{self.name} {split}: {len(missing)} samples without {spec.modality} are skipped")
+            return
+        todo = self.media_advice(spec.modality)
+        if may_skip:
+            todo += f"; on_bad_sample='skip' goes on with {len(manifest) - len(missing)}"
+        raise MissingMediaError(
+            f"{self.name} {split}: {len(missing)} of {len(manifest)} samples have no {spec.modality}",
+            where=example,
+            found=f"missing for {first_few(missing)}",
+            todo=todo,
+        )
+
+    def media_advice(self, modality: str) -> str:
+        """What a person can do when a kind of media is missing; a corpus may say it better."""
+        argument = {"pose": "data.poses", "features": "data.features", "segments": "data.segments"}.get(modality)
+        return f"pass {argument}=<folder>" if argument else "unpack the media of the corpus"
+
+    def _feature_dim(self) -> int:
+        assert self._spec is not None
+        split: Split = next(iter(self._manifests), "train")
+        clip = ClipDataset(self.manifest(split), self._spec, self.fps, False, False, self.seed)[0]
+        assert not isinstance(clip, list) and clip.features is not None
+        return int(clip.features.shape[1])
+
+
+def read_id_list(folder: Path, split: Split) -> list[str] | None:
+    """Ids of ``<split>.files`` or ``<split>.txt`` in a folder, a line each, split prefixes removed; None: no file.
+
+    Raises:
+        DatasetError: the folder holds no such list at all.
+    """
+    lists = {s: next((p for e in ("files", "txt") if (p := folder / f"{s}.{e}").is_file()), None) for s in _NAMES}
+    if not any(lists.values()):
+        raise DatasetError("no list of ids", where=folder, expected="train.files, dev.files or test.files (or .txt)")
+    path = lists[split]
+    if path is None:
+        return None
+    lines = path.read_text(encoding="utf-8-sig").splitlines()
+    return [line.strip().removeprefix(f"{split}/") for line in lines if line.strip()]
+
+
+_NAMES: tuple[Split, ...] = ("train", "dev", "test")
+
+
+def simulation_note(root: Path) -> dict[str, Any] | None:
+    """What `slt_zoo.synthetic` wrote about a simulated corpus, or None where the corpus is real."""
+    path = root / SIMULATED_MARK
+    return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else None

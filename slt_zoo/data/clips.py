@@ -1,0 +1,146 @@
+"""`ClipDataset`: a manifest and a model's `InputSpec` make clips."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.utils.data import Dataset
+
+from slt_zoo.data.manifest import Manifest
+from slt_zoo.data.readers import open_reader
+from slt_zoo.data.samplers import Key
+from slt_zoo.data.selection import effective_fps
+from slt_zoo.errors import MediaError
+from slt_zoo.types import Batch, Clip, InputSpec, Media, Sample
+
+__all__ = ["ClipDataset", "Unreadable", "read_clip"]
+
+log = logging.getLogger(__name__)
+
+
+class Unreadable(str):
+    """Id of a sample that could not be read and may be skipped."""
+
+
+def read_clip(
+    sample: Sample, spec: InputSpec, *, training: bool, rng: np.random.Generator, fps: float | None = None
+) -> Clip:
+    """Select, decode, transform.
+
+    Args:
+        sample: its ``media`` says where the input lies.
+        spec: what the model wants.
+        training: which of the model's pipelines.
+        rng: for random draws.
+        fps: frame rate where neither file nor annotation has one.
+
+    Raises:
+        MediaError: the input cannot be read.
+    """
+    pipeline = spec.train if training else spec.evaluation
+    clip = Clip(sample)
+    if "segments" in spec.needs:
+        clip.labels = _read_labels(sample.media["segments"], sample.id)
+    if spec.modality != "none":
+        media = sample.media[spec.modality]
+        reader = open_reader(spec.modality, media, sample_id=sample.id)
+        source_fps = reader.fps or media.fps or fps
+        clip.fps = source_fps
+        count = reader.num_frames
+        index = torch.arange(count) if pipeline.select is None else pipeline.select(clip, count, rng)
+        fields = reader.read(index)
+        clip = replace(
+            clip, index=index, fps=None if source_fps is None else effective_fps(source_fps, index), **fields
+        )
+    return clip if pipeline.transform is None else pipeline.transform(clip, rng)
+
+
+def _read_labels(media: Media, sample_id: str) -> Tensor:
+    try:
+        labels = np.load(media.path, allow_pickle=False)
+    except (OSError, ValueError) as cause:
+        raise MediaError("cannot read sign boundaries", where=f"sample {sample_id}, {media.path!r}") from cause
+    if labels.ndim != 1 or not np.isin(labels, (0, 1, 2)).all():
+        raise MediaError(
+            "sign boundaries must be one number a frame: 0 outside, 1 inside, 2 begin",
+            where=f"sample {sample_id}, {media.path!r}",
+            found=f"shape {labels.shape}, values {np.unique(labels)[:6].tolist()}",
+        )
+    return torch.from_numpy(labels.astype(np.int64))
+
+
+class ClipDataset(Dataset[Clip]):
+    """Clips of a split.
+
+    Asked with an index it gives a clip; asked with the keys of a batch (`TrainBatches`) it gives their clips. Random
+    draws depend on seed, epoch and sample alone: workers, processes and resumed runs see the same.
+
+    Args:
+        manifest: the samples.
+        spec: what the model wants.
+        fps: frame rate where neither file nor annotation has one.
+        training: which of the model's pipelines.
+        skip_bad: give `Unreadable` for what cannot be read, in training; otherwise the error.
+        seed: of random draws.
+    """
+
+    def __init__(
+        self, manifest: Manifest, spec: InputSpec, fps: float | None, training: bool, skip_bad: bool, seed: int
+    ) -> None:
+        self.manifest, self.spec, self.fps, self.training, self.seed = manifest, spec, fps, training, seed
+        self.skip_bad = skip_bad and training
+
+    def __len__(self) -> int:
+        return len(self.manifest)
+
+    def __getitem__(self, key: int | Sequence[Key]) -> Clip | list[Clip | Unreadable]:  # type: ignore[override]
+        if isinstance(key, int):
+            return self._read(key, epoch=0)
+        return [self._read_or_skip(index, epoch) for index, epoch in key]
+
+    def _read(self, index: int, epoch: int) -> Clip:
+        sample = self.manifest[index]
+        log.debug("reading %s", sample.id)  # before decoding: a decoder that crashes cannot say it afterwards
+        rng = np.random.default_rng([self.seed, epoch, index])
+        return read_clip(sample, self.spec, training=self.training, rng=rng, fps=self.fps)
+
+    def _read_or_skip(self, index: int, epoch: int) -> Clip | Unreadable:
+        try:
+            return self._read(index, epoch)
+        except MediaError as fault:
+            if not self.skip_bad:
+                raise
+            log.warning("skipped: %s", fault)
+            return Unreadable(self.manifest.ids[index])
+
+    def collate(self, clips: Sequence[Clip | Unreadable]) -> Batch:
+        """Join clips to a batch; what could not be read is named in ``skipped``.
+
+        Raises:
+            MediaError: nothing of the batch could be read.
+        """
+        good = [c for c in clips if isinstance(c, Clip)]
+        bad = [str(c) for c in clips if isinstance(c, Unreadable)]
+        if not good:
+            raise MediaError(
+                f"{self.manifest.corpus} {self.manifest.split}: no sample of a batch could be read", found=bad
+            )
+        batch = Batch.collate(good)
+        batch.skipped = bad
+        return batch
+
+    def lengths(self) -> list[int]:
+        """Source frames of each sample: as declared, else as the file says."""
+        found = []
+        for sample in self.manifest:
+            media = sample.media[self.spec.modality]
+            if media.num_frames is None:
+                found.append(open_reader(self.spec.modality, media, sample_id=sample.id).num_frames)
+            else:
+                found.append(media.num_frames)
+        return found

@@ -1,0 +1,84 @@
+"""The order of training batches: the same for the same seed and epoch, on any number of processes and workers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+from torch.utils.data import DistributedSampler
+
+__all__ = ["Key", "TrainBatches"]
+
+Key = tuple[int, int]
+"""``(index of the sample, epoch)``: what a dataset is asked for in training, so that random draws can be repeated."""
+
+
+class TrainBatches(DistributedSampler[list[Key]]):
+    """Yields the keys of whole batches, shuffled anew each epoch; each process gets as many batches as the others.
+
+    It is a ``DistributedSampler`` so that Lightning leaves it alone and tells it the epoch. Give it to
+    ``DataLoader(dataset, sampler=..., batch_size=None)``.
+
+    Args:
+        num_samples: size of the split.
+        batch_size: samples a batch (the last of an epoch may be smaller).
+        frames_per_batch: budget of frames instead: a batch is full when its longest sample times their number
+            would pass it.
+        lengths: frames of each sample; needed for a budget and for buckets.
+        bucket: sort samples of like length into the same batch (within a window of 50 batches).
+        seed: of the order.
+        num_replicas: processes.
+        rank: of this process.
+    """
+
+    def __init__(
+        self,
+        num_samples: int,
+        *,
+        batch_size: int,
+        frames_per_batch: int | None = None,
+        lengths: Sequence[int] | None = None,
+        bucket: bool = False,
+        seed: int = 0,
+        num_replicas: int = 1,
+        rank: int = 0,
+    ) -> None:
+        super().__init__(range(num_samples), num_replicas=num_replicas, rank=rank, shuffle=True, seed=seed)  # type: ignore[arg-type]
+        if (bucket or frames_per_batch is not None) and lengths is None:
+            raise ValueError("buckets and a budget of frames need the lengths of the samples")
+        self.size, self.batch_size, self.budget, self.bucket = num_samples, batch_size, frames_per_batch, bucket
+        self.lengths = None if lengths is None else np.asarray(lengths)
+
+    def __iter__(self) -> Iterator[list[Key]]:  # type: ignore[override]
+        batches = self._batches(self.epoch)
+        for batch in batches[self.rank :: self.num_replicas]:
+            yield [(int(i), self.epoch) for i in batch]
+
+    def __len__(self) -> int:
+        return len(self._batches(self.epoch)) // self.num_replicas
+
+    def _batches(self, epoch: int) -> list[np.ndarray[tuple[int], np.dtype[np.int64]]]:
+        rng = np.random.default_rng([self.seed, epoch])
+        order = rng.permutation(self.size)
+        if self.bucket and self.lengths is not None:
+            window = 50 * self.batch_size
+            parts = [order[i : i + window] for i in range(0, self.size, window)]
+            order = np.concatenate([part[np.argsort(self.lengths[part], kind="stable")] for part in parts])
+        ends = self._ends(order)
+        batches = [order[a:b] for a, b in zip([0, *ends[:-1]], ends, strict=True)]
+        if self.bucket:
+            batches = [batches[i] for i in rng.permutation(len(batches))]
+        missing = -len(batches) % self.num_replicas  # every process must take part in every step
+        return batches + batches[:missing] if missing <= len(batches) else batches * self.num_replicas
+
+    def _ends(self, order: np.ndarray[tuple[int], np.dtype[np.int64]]) -> list[int]:
+        if self.budget is None or self.lengths is None:
+            return [*range(self.batch_size, self.size, self.batch_size), self.size]
+        ends: list[int] = []
+        begin, longest = 0, 0
+        for position, index in enumerate(order):
+            longest = max(longest, int(self.lengths[index]))
+            if position > begin and longest * (position - begin + 1) > self.budget:
+                ends.append(position)
+                begin, longest = position, int(self.lengths[index])
+        return [*ends, self.size]

@@ -1,0 +1,195 @@
+"""PHOENIX14T: German Sign Language (DGS) to German, weather forecasts of a public broadcaster.
+
+Camgöz, Hadfield, Koller, Ney, Bowden, "Neural Sign Language Translation", CVPR 2018. 9 signers (interpreters),
+7,096 / 519 / 642 sentences, 25 frames a second. CC BY-NC-SA; archive ``phoenix-2014-T.v3.tar.gz`` on the page
+"RWTH-PHOENIX-Weather 2014 T" of RWTH Aachen. Nothing is downloaded.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from functools import cached_property
+from pathlib import Path
+from typing import Any, ClassVar
+
+from lightning.pytorch.utilities.rank_zero import rank_zero_warn
+
+from slt_zoo.data.annotations import Row, read_rows
+from slt_zoo.data.base import Expected, SLTDataModule
+from slt_zoo.data.readers import skels_ids
+from slt_zoo.errors import AnnotationError, DatasetNotFoundError
+from slt_zoo.types import Media, Sample, Split
+
+__all__ = ["Phoenix14T"]
+
+COLUMNS = ("name", "video", "start", "end", "speaker", "orth", "translation")
+LEVELS = ("", "PHOENIX-2014-T", "PHOENIX-2014-T-release-v3/PHOENIX-2014-T")
+
+
+class Phoenix14T(SLTDataModule):
+    """The corpus in its official layout; ``root`` may be any of three levels of the archive.
+
+    Frames lie in ``features/<frames>/<split>/<name>/*.png`` (a further level ``1/``, as some copies have, is
+    accepted). Poses, which the release has not, are looked for in ``poses/`` or where ``poses`` says: a file
+    ``.pose`` or ``.npy`` a sample, with or without a level for the split, or ``<split>.skels(.gz)`` with its
+    ``.files``.
+
+    Args:
+        root: the folder that holds the release, the release, or ``PHOENIX-2014-T`` in it.
+        frames: folder of the frames below ``features``.
+        pose_layout: layout of ``.npy`` poses, where the number of points does not tell it.
+        base: arguments of `SLTDataModule`.
+    """
+
+    sign_language = "gsg"
+    language = "de"
+    fps = 25.0
+    protocol = "phoenix14t/signjoey"
+    expected: ClassVar[dict[Split, Expected]] = {
+        "train": Expected(7096),
+        "dev": Expected(519),
+        "test": Expected(642),
+    }
+
+    def __init__(
+        self, root: str, *, frames: str = "fullFrame-210x260px", pose_layout: str | None = None, **base: Any
+    ) -> None:
+        super().__init__(root, **base)
+        self.frames, self.pose_layout = frames, pose_layout
+
+    def corpus_folder(self) -> Path:
+        """The folder ``PHOENIX-2014-T``."""
+        return self._folder
+
+    @cached_property
+    def _folder(self) -> Path:
+        tried = [self.root / level for level in LEVELS]
+        for folder in tried:
+            if any(_annotation(folder, split).is_file() for split in ("train", "dev", "test")):
+                return folder
+        inside = sorted(p.name for p in self.root.iterdir())[:8] if self.root.is_dir() else None
+        raise DatasetNotFoundError(
+            f"Phoenix14T: no {_annotation(Path(), 'train')} under {str(self.root)!r}",
+            where="looked in " + ", ".join(str(p) for p in tried),
+            found="no such folder" if inside is None else f"there: {', '.join(inside) or 'nothing'}",
+            todo="pass data.root=<folder that holds PHOENIX-2014-T-release-v3>, or make a simulated one with "
+            "`slt-zoo simulate --corpus Phoenix14T --root DIR`",
+        )
+
+    def read_annotations(self, split: Split) -> Iterable[Sample]:
+        """Samples of the split's ``.corpus.csv``, texts and glosses to the byte.
+
+        Raises:
+            DatasetNotFoundError: there is no annotation, or none of this split.
+            AnnotationError: the file is damaged; names the line.
+        """
+        path = _annotation(self._folder, split)
+        if not path.is_file():
+            raise DatasetNotFoundError(
+                f"Phoenix14T: the annotation of {split} is missing", where=path, todo="unpack the release again"
+            )
+        rows = list(read_rows(path, COLUMNS, "|"))
+        _refuse_complex_annotation(rows, path)
+        return [self._sample(row, split, path) for row in _without_doubles(rows, path)]
+
+    def _sample(self, row: Row, split: Split, path: Path) -> Sample:
+        cells = row.cells
+        for column in ("start", "end"):
+            try:
+                int(cells[column])
+            except ValueError:
+                raise AnnotationError(
+                    f"line {row.line}: {column} is no number",
+                    where=f"{path}, line {row.line}, column {column}",
+                    found=repr(cells[column]),
+                    expected="-1, as in the release",
+                ) from None
+        sample_id = cells["name"].strip()
+        if not sample_id:
+            raise AnnotationError(f"line {row.line}: the name is empty", where=f"{path}, line {row.line}")
+        return Sample(
+            id=sample_id.removeprefix(f"{split}/"),
+            split=split,
+            text=cells["translation"],
+            language=self.language,
+            sign_language=self.sign_language,
+            gloss=tuple(cells["orth"].split()),
+            signer=cells["speaker"],
+            references=(cells["translation"],),
+        )
+
+    def locate(self, sample: Sample) -> dict[str, Media]:
+        """Frames, poses, features and sign boundaries, as far as their folders exist."""
+        found: dict[str, Media] = {}
+        places: dict[str, tuple[Path | None, tuple[str, ...]]] = {
+            "frames": (self._folder / "features" / self.frames, ("",)),
+            "features": (self._named(self.features, "features"), (".npy",)),
+            "segments": (self._named(self.segments, ""), (".npy",)),
+        }
+        for kind, (folder, suffixes) in places.items():
+            place = None if folder is None else self.place(folder, sample.split, suffixes)
+            if place is not None:
+                found[kind] = Media(place.path(sample.id), fps=self.fps)
+        pose = self._pose(sample)
+        return found if pose is None else {**found, "pose": pose}
+
+    def _pose(self, sample: Sample) -> Media | None:
+        folder = self._folder / "poses" if self.poses is None else Path(self.poses).expanduser()
+        if not folder.exists():
+            return None
+        for suffix in (".skels", ".skels.gz"):
+            path = folder / f"{sample.split}{suffix}"
+            if path.is_file():
+                known = sample.id in skels_ids(path)
+                return Media(str(path), fps=self.fps, layout="skels50", item=sample.id) if known else None
+        place = self.place(folder, sample.split, (".pose", ".npy"))
+        if place is None:
+            return None
+        return Media(place.path(sample.id), fps=self.fps, layout=self.pose_layout)
+
+    def _named(self, name: str | None, below: str) -> Path | None:
+        """A folder given by path, or by its name inside the corpus."""
+        if name is None:
+            return None
+        inside = self._folder / below / name
+        return inside if inside.is_dir() else Path(name).expanduser()
+
+    def media_advice(self, modality: str) -> str:
+        """What a person can do when media are missing."""
+        if modality == "frames":
+            return (
+                f"unpack the frames into {self._folder / 'features' / self.frames}, name another folder with "
+                "data.frames, or choose a model of poses or features"
+            )
+        return super().media_advice(modality)
+
+
+def _annotation(folder: Path, split: Split) -> Path:
+    return folder / "annotations" / "manual" / f"PHOENIX-2014-T.{split}.corpus.csv"
+
+
+def _refuse_complex_annotation(rows: list[Row], path: Path) -> None:
+    marks = [row.line for row in rows if "__ON__" in row.cells["orth"] or "loc-" in row.cells["orth"]]
+    if marks:
+        raise AnnotationError(
+            "this is the complex annotation, whose glosses carry markers and whose texts end in ' .'",
+            where=f"{path}, line {marks[0]} and {len(marks) - 1} more",
+            todo="put PHOENIX-2014-T.<split>.corpus.csv of the release there",
+        )
+
+
+def _without_doubles(rows: list[Row], path: Path) -> list[Row]:
+    first: dict[str, Row] = {}
+    for row in rows:
+        name = row.cells["name"]
+        if name not in first:
+            first[name] = row
+        elif row.cells == first[name].cells:
+            rank_zero_warn(f"{path}: lines {first[name].line} and {row.line} are the same; one is kept")
+        else:
+            raise AnnotationError(
+                f"id {name!r} occurs on lines {first[name].line} and {row.line}, with different content",
+                where=path,
+                todo="remove one of the two rows",
+            )
+    return list(first.values())

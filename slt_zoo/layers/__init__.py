@@ -1,0 +1,1 @@
+"""Blocks that papers share; plain torch, no Lightning."""

@@ -1,0 +1,245 @@
+"""Weights in and out: strict initialisation from another run, and loading a model by its file.
+
+Everything is read with ``weights_only=True``; nothing in a checkpoint is run.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+import yaml
+from torch import Tensor, nn
+
+from slt_zoo.errors import CheckpointClassError, CheckpointError, CheckpointMismatchError, first_few, nearest
+
+if TYPE_CHECKING:
+    from slt_zoo.models.base import SLTModule
+
+__all__ = ["InitFrom", "load", "read_checkpoint", "read_pretrained", "sha256_of", "write_pretrained"]
+
+CLASS_KEY = "slt_zoo"
+"""Key of a checkpoint that holds its class's name and the version that wrote it."""
+
+WEIGHTS, CONFIG = "model.safetensors", "config.yaml"
+
+
+@dataclass(frozen=True)
+class InitFrom:
+    """Weights of an earlier run as the start of this one (never through ``--ckpt_path``, which resumes a run).
+
+    For every prefix all parameters of the target are filled and all of the source are used, with equal shapes.
+
+    Attributes:
+        path: a checkpoint, or a folder of ``save_pretrained``.
+        map: prefix in the source to prefix here (``{"net.encoder.": "net.encoder."}``).
+        unused: prefixes of the source, below a mapped one, that are left behind on purpose.
+        fresh: prefixes here, below a mapped one, that keep their initialisation on purpose.
+    """
+
+    path: str
+    map: Mapping[str, str]
+    unused: list[str] = field(default_factory=list)
+    fresh: list[str] = field(default_factory=list)
+
+    def load_into(self, module: nn.Module) -> dict[str, str]:
+        """Copy the weights.
+
+        Returns:
+            Path and SHA-256 of the source, for the record.
+
+        Raises:
+            CheckpointError: there is no such file.
+            CheckpointMismatchError: names or shapes differ; both lists and the nearest names are told.
+        """
+        source = _state_dict(Path(self.path))
+        target = module.state_dict()
+        moved: dict[str, Tensor] = {}
+        for here, there in self.map.items():
+            wanted = {k for k in source if k.startswith(here) and not k.startswith(tuple(self.unused) or ("\0",))}
+            open_keys = {k for k in target if k.startswith(there) and not k.startswith(tuple(self.fresh) or ("\0",))}
+            named = {there + k.removeprefix(here): k for k in wanted}
+            self._compare(named, open_keys, source, target, here, there)
+            moved |= {name: source[k] for name, k in named.items()}
+        module.load_state_dict(moved, strict=False)
+        return {"path": str(self.path), "sha256": sha256_of(Path(self.path))}
+
+    def _compare(
+        self,
+        named: dict[str, str],
+        open_keys: set[str],
+        source: dict[str, Tensor],
+        target: dict[str, Tensor],
+        here: str,
+        there: str,
+    ) -> None:
+        if not named:
+            near = nearest(here, {k[: len(here)] for k in source} | {k.rsplit(".", 1)[0] + "." for k in source})
+            raise CheckpointMismatchError(
+                f"no weight in the checkpoint begins with {here!r}",
+                where=self.path,
+                found=first_few(sorted({k.split(".")[0] + "." for k in source})),
+                todo=f"did you mean {' or '.join(near)}?" if near else None,
+            )
+        empty, surplus = sorted(open_keys - set(named)), sorted(set(named) - open_keys)
+        if empty or surplus:
+            near = {name: nearest(name, empty, 1) for name in surplus[:5]}
+            hints = "; ".join(f"{a} is like {b[0]}" for a, b in near.items() if b)
+            raise CheckpointMismatchError(
+                f"weights under {here!r} and the network under {there!r} have different names",
+                where=self.path,
+                expected=f"not filled: {first_few(empty) or 'none'}",
+                found=f"not used: {first_few(surplus) or 'none'}",
+                todo=" ".join(part for part in (hints, "name a deliberate subset in `unused` or `fresh`") if part),
+            )
+        shapes = [
+            f"{name} {tuple(source[k].shape)} into {tuple(target[name].shape)}"
+            for name, k in sorted(named.items())
+            if source[k].shape != target[name].shape
+        ]
+        if shapes:
+            raise CheckpointMismatchError(
+                f"{len(shapes)} weights under {here!r} have other shapes than the network",
+                where=self.path,
+                found=first_few(shapes),
+                todo="use the sizes that the checkpoint was trained with",
+            )
+
+
+def sha256_of(path: Path) -> str:
+    """SHA-256 of a checkpoint file, or of the weights in a ``save_pretrained`` folder."""
+    digest = hashlib.sha256()
+    with (path / WEIGHTS if path.is_dir() else path).open("rb") as file:
+        while block := file.read(1 << 20):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+def read_checkpoint(path: str | Path) -> dict[str, Any]:
+    """A Lightning checkpoint as plain data and tensors, on the CPU.
+
+    Raises:
+        CheckpointError: no such file, no checkpoint, or one that would have to run code.
+    """
+    path = Path(path)
+    if not path.is_file():
+        here = sorted(p.name for p in path.parent.glob("*.ckpt")) if path.parent.is_dir() else []
+        raise CheckpointError(
+            "there is no such checkpoint",
+            where=path,
+            found=f"checkpoints in that folder: {', '.join(here) or 'none'}",
+            todo="run the phase that makes it first: `slt-zoo run zoo:<model>/<corpus>` runs all in order",
+        )
+    try:
+        checkpoint = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as cause:  # torch raises a different class for each way in which a file is no checkpoint
+        raise CheckpointError(
+            "cannot read the checkpoint without running code that is in it", where=path, found=str(cause).split("\n")[0]
+        ) from cause
+    if not isinstance(checkpoint, dict) or "state_dict" not in checkpoint:
+        raise CheckpointError("this is no Lightning checkpoint", where=path, expected="a dict with 'state_dict'")
+    return checkpoint
+
+
+def load(path: str | Path) -> SLTModule:
+    """The model of a checkpoint file or of a ``save_pretrained`` folder, whichever class it has, in eval mode.
+
+    Raises:
+        CheckpointError: it cannot be read.
+        CheckpointClassError: it is no model of slt_zoo.
+    """
+    path = Path(path)
+    written = _config(path) if path.is_dir() else read_checkpoint(path).get(CLASS_KEY, {})
+    cls = _find_class(str(written.get("class", "")), path)
+    return cls.from_pretrained(path) if path.is_dir() else cls.load_from_checkpoint(path, weights_only=True).eval()
+
+
+def _find_class(name: str, path: Path) -> type[SLTModule]:
+    from slt_zoo.models.base import SLTModule
+
+    module, _, attribute = name.rpartition(".")
+    cls = None
+    if module.split(".")[0] == "slt_zoo":  # never import what a file names unless it is ours
+        cls = getattr(importlib.import_module(module), attribute, None)
+    else:
+        loaded = [c for c in _subclasses(SLTModule) if f"{c.__module__}.{c.__qualname__}" == name]
+        cls = loaded[0] if loaded else None
+    if not (isinstance(cls, type) and issubclass(cls, SLTModule)):
+        raise CheckpointClassError(
+            "the checkpoint's class is not known",
+            where=path,
+            found=name or "no class name",
+            todo="import the module that defines the class, then load again",
+        )
+    return cls
+
+
+def _subclasses(cls: type[SLTModule]) -> list[type[SLTModule]]:
+    return [s for direct in cls.__subclasses__() for s in (direct, *_subclasses(direct))]
+
+
+def write_pretrained(folder: str | Path, module: nn.Module, config: Mapping[str, Any]) -> Path:
+    """Write weights (safetensors) and hyper-parameters (YAML) into a folder."""
+    from safetensors.torch import save_model
+
+    folder = Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    save_model(module, str(folder / WEIGHTS))
+    (folder / CONFIG).write_text(yaml.safe_dump(dict(config), allow_unicode=True, sort_keys=False), encoding="utf-8")
+    return folder
+
+
+def read_pretrained(folder: str | Path, build: Callable[[dict[str, Any]], SLTModule], class_name: str) -> SLTModule:
+    """Inverse of `write_pretrained`: ``build`` makes the module of its hyper-parameters.
+
+    Raises:
+        CheckpointError: the folder is none of ours.
+        CheckpointClassError: it holds another class.
+        CheckpointMismatchError: names or shapes differ.
+    """
+    from safetensors.torch import load_model
+
+    folder = Path(folder)
+    config = _config(folder)
+    if config.get("class") != class_name:
+        raise CheckpointClassError(
+            "the folder holds another model", where=folder, expected=class_name, found=config.get("class")
+        )
+    module = build(config["hyper_parameters"])
+    try:
+        load_model(module, str(folder / WEIGHTS))
+    except RuntimeError as cause:
+        raise CheckpointMismatchError(
+            "weights and hyper-parameters of the folder do not fit", where=folder, found=str(cause)
+        ) from cause
+    return module.eval()
+
+
+def _config(folder: Path) -> dict[str, Any]:
+    if not (folder / CONFIG).is_file() or not (folder / WEIGHTS).is_file():
+        raise CheckpointError(
+            "this folder holds no pretrained model",
+            where=folder,
+            expected=f"{CONFIG} and {WEIGHTS}",
+            found=", ".join(sorted(p.name for p in folder.iterdir())) if folder.is_dir() else "no such folder",
+            todo="give a checkpoint file, or a folder that save_pretrained wrote; nothing is downloaded",
+        )
+    config = yaml.safe_load((folder / CONFIG).read_text(encoding="utf-8"))
+    if not isinstance(config, dict) or "hyper_parameters" not in config:
+        raise CheckpointError("not a config of save_pretrained", where=folder / CONFIG)
+    return config
+
+
+def _state_dict(path: Path) -> dict[str, Tensor]:
+    if path.is_dir():
+        from safetensors.torch import load_file
+
+        _config(path)
+        return load_file(str(path / WEIGHTS))
+    weights: dict[str, Tensor] = read_checkpoint(path)["state_dict"]
+    return weights

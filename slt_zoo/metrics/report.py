@@ -1,0 +1,233 @@
+"""From strings to a report: the one way in which slt_zoo scores anything."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import platform
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, fields
+from importlib.metadata import version
+from typing import Any
+
+from slt_zoo._version import __version__
+from slt_zoo.errors import ScoreError, first_few
+from slt_zoo.metrics.protocols import get_protocol
+from slt_zoo.types import Prediction
+
+__all__ = ["SIMULATED_NOTE", "ScoreReport", "ScoredSplit", "check_ids", "reference_hash", "score"]
+
+SIMULATED_NOTE = "Simulated signing is no sign language: this score is not a translation result."
+
+
+@dataclass(frozen=True)
+class ScoreReport:
+    """Scores, and all that is needed to know what they mean.
+
+    Attributes:
+        values: in percent, by name (``report.values["bleu4"]``).
+        protocol: name of the protocol; values of two protocols cannot be compared.
+        signature: of every score, sacreBLEU's included, joined by ``"; "``.
+        num_samples: sentences scored.
+        reference_hash: of the references, see :func:`reference_hash`; equal hashes: the same references.
+        versions: of what computed the values.
+        extra: plain data about the run: decoding settings, ``checkpoint`` (hash), ``simulated``, ``complete``, ...
+    """
+
+    values: dict[str, float]
+    protocol: str
+    signature: str
+    num_samples: int
+    reference_hash: str
+    versions: dict[str, str] = field(default_factory=dict)
+    extra: dict[str, Any] = field(default_factory=dict)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain data."""
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> ScoreReport:
+        """Inverse of :meth:`to_dict`.
+
+        Raises:
+            ScoreError: keys are missing, or there are some that this version does not know.
+        """
+        known = [f.name for f in fields(cls)]
+        required = known[:5]
+        if not isinstance(data, Mapping) or not set(required) <= set(data) <= set(known):
+            raise ScoreError(
+                "this is no score report that can be read",
+                expected=f"the keys {', '.join(required)}, and perhaps {', '.join(known[5:])}",
+                found=f"the keys {', '.join(map(str, data))}" if isinstance(data, Mapping) else type(data).__name__,
+                todo="score the predictions again, or update slt_zoo if a newer version wrote the report",
+            )
+        return cls(**data)
+
+    def to_json(self) -> str:
+        """As JSON text.
+
+        Raises:
+            ScoreError: ``extra`` holds something that is no plain data.
+        """
+        try:
+            return json.dumps(self.to_dict(), ensure_ascii=False, indent=2)
+        except TypeError as error:
+            raise ScoreError(
+                "a score report can hold plain data only", where="ScoreReport.extra", found=error
+            ) from error
+
+    @classmethod
+    def from_json(cls, text: str) -> ScoreReport:
+        """Inverse of :meth:`to_json`.
+
+        Raises:
+            ScoreError: no JSON, or not of a report.
+        """
+        try:
+            data = json.loads(text)
+        except json.JSONDecodeError as error:
+            raise ScoreError("a score report is not valid JSON", found=error) from error
+        return cls.from_dict(data)
+
+    def caveats(self) -> list[str]:
+        """What has to be said wherever the values are shown, each a sentence."""
+        found = []
+        if self.extra.get("simulated"):
+            found.append(SIMULATED_NOTE)
+        if not self.extra.get("complete", True):
+            found.append("Incomplete: only a part of the split was decoded.")
+        return found
+
+    def table(self) -> str:
+        """The report as lines of text for people."""
+        width = max(len(name) for name in self.values)
+        return "\n".join(
+            [
+                f"{self.protocol}, {self.num_samples} sentences, values in percent",
+                *(f"  {name:<{width}}  {value:7.2f}" for name, value in self.values.items()),
+                *(f"  {part}" for part in self.signature.split("; ")),
+                f"  references {self.reference_hash[:12]}",
+                *self.caveats(),
+            ]
+        )
+
+
+@dataclass(frozen=True)
+class ScoredSplit:
+    """The newest decoding of a split, and its score.
+
+    Attributes:
+        predictions: one a sample.
+        report: scores over exactly these predictions.
+        complete: False: only a part of the split was decoded (``limit_val_batches``), so the score is of another set.
+    """
+
+    predictions: list[Prediction]
+    report: ScoreReport
+    complete: bool = True
+
+
+def reference_hash(references: Mapping[str, str | Sequence[str]]) -> str:
+    """SHA-256 (hexadecimal) of the annotation's strings, before any preparation.
+
+    Samples go in the order of their ids (by code point); each gives the JSON array of its references, in their own
+    order, as ``json.dumps`` writes it by default (ASCII), and a line feed. The ids themselves are not hashed.
+    """
+    digest = hashlib.sha256()
+    for _, strings in sorted(references.items()):
+        digest.update(json.dumps([strings] if isinstance(strings, str) else list(strings)).encode("ascii") + b"\n")
+    return digest.hexdigest()
+
+
+def check_ids(found: Iterable[str], expected: Iterable[str], *, what: str = "hypotheses") -> None:
+    """That two sets of ids are one.
+
+    Raises:
+        ScoreError: names the missing and the surplus ids.
+    """
+    found, expected = set(found), set(expected)
+    missing, surplus = sorted(expected - found), sorted(found - expected)
+    if missing or surplus:
+        faults = [
+            f"{len(ids)} {kind} ({first_few(ids)})" for kind, ids in (("missing", missing), ("surplus", surplus)) if ids
+        ]
+        raise ScoreError(
+            f"the {what} are not those of the split",
+            expected=f"{len(expected)} ids",
+            found=f"{len(found)} ids: {' and '.join(faults)}",
+            todo="decode the whole split, and score it against its own references",
+        )
+
+
+def score(
+    hypotheses: Mapping[str, str],
+    references: Mapping[str, str | Sequence[str]],
+    protocol: str,
+    *,
+    extra: Mapping[str, Any] | None = None,
+) -> ScoreReport:
+    """Score a whole split.
+
+    Args:
+        hypotheses: by sample id; an empty string is a hypothesis like any other.
+        references: by sample id, the annotation's strings: one, or several of which no sample needs equally many.
+        protocol: name of a protocol (``slt_zoo.metrics.PROTOCOLS``).
+        extra: plain data that goes into the report.
+
+    Raises:
+        UnknownNameError: no such protocol.
+        ScoreError: nothing to score, ids differ, a value is no string, a sample has no reference, or all are empty.
+    """
+    chosen = get_protocol(protocol)
+    if not hypotheses and not references:
+        raise ScoreError("nothing to score: there are neither hypotheses nor references")
+    check_ids(hypotheses, references)
+    ids = sorted(hypotheses)
+    texts = {i: _reference_strings(i, references[i]) for i in ids}
+    _check_hypotheses(hypotheses)
+    if not any(text.strip() for strings in texts.values() for text in strings):
+        raise ScoreError(
+            "all references are empty strings",
+            found=f"{len(ids)} samples",
+            todo="check that the references come from the annotation of this split",
+        )
+    prepared = [chosen.hypothesis(hypotheses[i]) for i in ids]
+    prepared_references = [tuple(chosen.reference(text) for text in texts[i]) for i in ids]
+    values: dict[str, float] = {}
+    signatures = []
+    for compute in chosen.scores:
+        part, signature = compute(prepared, prepared_references)
+        values |= part
+        signatures.append(signature)
+    return ScoreReport(
+        values=values,
+        protocol=chosen.name,
+        signature="; ".join(signatures),
+        num_samples=len(ids),
+        reference_hash=reference_hash(texts),
+        versions={"slt_zoo": __version__, "sacrebleu": version("sacrebleu"), "python": platform.python_version()},
+        extra=dict(extra or {}),
+    )
+
+
+def _reference_strings(sample_id: str, value: str | Sequence[str]) -> tuple[str, ...]:
+    strings = (value,) if isinstance(value, str) else tuple(value)
+    if not strings or not all(isinstance(s, str) for s in strings):
+        raise ScoreError(
+            "a sample needs at least one reference, and each must be a string",
+            where=f"sample {sample_id!r}",
+            found=repr(value),
+        )
+    return strings
+
+
+def _check_hypotheses(hypotheses: Mapping[str, str]) -> None:
+    for sample_id, hypothesis in hypotheses.items():
+        if not isinstance(hypothesis, str):
+            raise ScoreError(
+                "a hypothesis must be a string",
+                where=f"sample {sample_id!r}",
+                found=f"{type(hypothesis).__name__}: {hypothesis!r}"[:200],
+                todo="decode token ids to text before scoring; an empty string stands for no output",
+            )

@@ -1,0 +1,1 @@
+"""The papers, one file each; `base` is what they share."""

@@ -1,0 +1,363 @@
+"""`SLTModule`: what all papers share, once.
+
+A paper writes ``input_spec``, ``build``, ``losses`` and, if it translates, ``translate``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, is_dataclass, replace
+from pathlib import Path
+from typing import Any, ClassVar, Literal, Self, cast
+
+import torch
+from lightning.pytorch import LightningModule
+from lightning.pytorch.cli import LRSchedulerCallable, OptimizerCallable
+from torch import nn
+from torch.optim.lr_scheduler import ReduceLROnPlateau
+
+from slt_zoo import loading
+from slt_zoo._version import __version__
+from slt_zoo.data.base import SLTDataModule
+from slt_zoo.errors import CheckpointClassError, CheckpointMismatchError, ConfigError, first_few
+from slt_zoo.loading import InitFrom
+from slt_zoo.metrics import PredictionCollector, ScoredSplit, score
+from slt_zoo.text import TextCodec, WordCodec, codec_from_dict
+from slt_zoo.types import Batch, DataFacts, InputSpec, Losses, Prediction, Sample, Split
+
+__all__ = ["SLTModule"]
+
+MAIN = ""
+"""Name of the hypotheses that count; others are named by `SLTModule.extra_hypotheses`."""
+
+
+class SLTModule(LightningModule):
+    """Base of every model.
+
+    The network is built in `configure_model`, when the vocabulary is known; it is ``self.net`` and works without
+    Lightning. Hyper-parameters are plain data, vocabulary included: a checkpoint is complete in itself and loads
+    with ``weights_only=True``.
+
+    Args:
+        optimizer: makes the optimizer of the parameter groups.
+        lr_scheduler: makes its schedule; stepped each epoch, or each step where the class has
+            ``interval = "step"``.
+        init_from: weights of earlier phases.
+        protocol: how hypotheses are scored; the corpus's own by default, ``gloss`` where glosses are the target.
+        codecs: vocabularies as plain data; read from the training data, or from a checkpoint.
+        facts: `DataFacts` as plain data; likewise.
+        initialised_from: path and SHA-256 of the weights that ``init_from`` brought; recorded, never given.
+    """
+
+    target: Literal["text", "gloss"] = "text"
+    """What ``translate`` gives and is scored against."""
+
+    translates: ClassVar[bool] = True
+    """Whether evaluation decodes; a pretraining phase says no and is scored by its losses."""
+
+    net: nn.Module
+    codecs: dict[str, TextCodec]
+
+    def __init__(
+        self,
+        *,
+        optimizer: OptimizerCallable = lambda p: torch.optim.AdamW(p, lr=1e-3),
+        lr_scheduler: LRSchedulerCallable | None = None,
+        init_from: list[InitFrom] | None = None,
+        protocol: str | None = None,
+        codecs: dict[str, Any] | None = None,
+        facts: dict[str, Any] | None = None,
+        initialised_from: list[dict[str, str]] | None = None,
+    ) -> None:
+        super().__init__()
+        # the frames of all subclasses are read here, so that no paper has to call this
+        self.save_hyperparameters(ignore=["optimizer", "lr_scheduler"])
+        for name, value in self.hparams.items():
+            self.hparams[name] = plain_data(name, value)
+        self.optimizer, self.lr_scheduler = optimizer, lr_scheduler
+        self.codecs = {}
+        self.scored: dict[Split, ScoredSplit] = {}
+        self.skipped: set[str] = set()
+        self._collectors: dict[str, PredictionCollector] = {}
+
+    # What a paper writes.
+
+    @property
+    def input_spec(self) -> InputSpec:
+        """What the model needs from the data, its transforms included."""
+        return InputSpec()
+
+    def build(self) -> nn.Module:
+        """Make the network of the hyper-parameters, ``self.codecs`` and ``self.facts``."""
+        raise NotImplementedError
+
+    def losses(self, batch: Batch) -> Losses:
+        """Losses of a batch; no logging, no moving between devices."""
+        raise NotImplementedError
+
+    def translate(self, batch: Batch) -> list[str]:
+        """One hypothesis a sample; called without gradients and in eval mode."""
+        raise NotImplementedError
+
+    def make_codecs(self, samples: Sequence[Sample]) -> dict[str, TextCodec]:
+        """Vocabularies from the training samples; a word vocabulary of the target, named after it, by default."""
+        return {self.target: WordCodec.fit(self.target_of(s) for s in samples)}
+
+    def read_data(self, data: SLTDataModule) -> None:
+        """Record in ``hparams`` what the network's size depends on; called once, before `build`."""
+        self.hparams["facts"] = asdict(data.facts())
+        samples = list(data.manifest("train"))
+        self.hparams["codecs"] = {name: codec.to_dict() for name, codec in self.make_codecs(samples).items()}
+
+    def param_groups(self) -> Iterable[Any]:
+        """What the optimizer gets: parameters, or groups of them."""
+        return [p for p in self.parameters() if p.requires_grad]
+
+    def extra_hypotheses(self, batch: Batch) -> dict[str, list[str]]:
+        """Further hypotheses by name, scored beside the main ones (``dev/<name>/bleu4``)."""
+        return {}
+
+    def decoding_settings(self) -> dict[str, Any]:
+        """How `translate` decodes; written beside every score."""
+        return {}
+
+    def target_of(self, sample: Sample) -> str:
+        """The string that the model is to produce."""
+        return sample.text if self.target == "text" else " ".join(sample.gloss or ())
+
+    def references_of(self, sample: Sample) -> tuple[str, ...]:
+        """What a hypothesis is scored against."""
+        return sample.references if self.target == "text" else (self.target_of(sample),)
+
+    # Construction.
+
+    @property
+    def facts(self) -> DataFacts:
+        """What was recorded of the data."""
+        return DataFacts(**self.hparams["facts"])
+
+    def configure_model(self) -> None:
+        """Vocabulary, network, weights of earlier phases; once.
+
+        Raises:
+            ConfigError: there is neither data nor a vocabulary.
+        """
+        if hasattr(self, "net"):
+            return
+        if self.hparams.get("codecs") is None:
+            self.read_data(self._data())
+        self.codecs = {name: codec_from_dict(d) for name, d in self.hparams["codecs"].items()}
+        self.net = self.build()
+        sources = [s if isinstance(s, InitFrom) else InitFrom(**s) for s in self.hparams.get("init_from") or []]
+        if sources:
+            self.hparams["initialised_from"] = [source.load_into(self) for source in sources]
+            self.hparams["init_from"] = None  # a checkpoint of this run holds the weights itself
+
+    def prepare(self, data: SLTDataModule) -> Self:
+        """Build the network for a corpus without a trainer; gives the model back."""
+        data.bind(self.input_spec, ["train"], type(self).__name__)
+        if self.hparams.get("codecs") is None:
+            self.read_data(data)
+        self.configure_model()
+        return self
+
+    def adopt(self, hyper_parameters: Mapping[str, Any]) -> None:
+        """Take vocabulary and data facts of a checkpoint, before the network is built for it."""
+        for name in ("codecs", "facts", "initialised_from"):
+            if hyper_parameters.get(name) is not None:
+                self.hparams[name] = hyper_parameters[name]
+        self.hparams["init_from"] = None
+
+    def configure_optimizers(self) -> Any:
+        """The optimizer of `param_groups` and its schedule."""
+        optimizer = self.optimizer(self.param_groups())
+        if self.lr_scheduler is None:
+            return optimizer
+        scheduler = self.lr_scheduler(optimizer)
+        settings: dict[str, Any] = {"scheduler": scheduler, "interval": getattr(scheduler, "interval", "epoch")}
+        if isinstance(scheduler, ReduceLROnPlateau):
+            settings["monitor"] = getattr(scheduler, "monitor", "dev/loss")
+        return {"optimizer": optimizer, "lr_scheduler": settings}
+
+    # The four steps.
+
+    def training_step(self, batch: Batch, batch_idx: int) -> torch.Tensor:
+        """Losses, logged a step."""
+        self.skipped.update(batch.skipped)
+        return self._log_losses("train", batch)
+
+    def validation_step(self, batch: Batch, batch_idx: int) -> None:
+        """Losses and hypotheses of the development split."""
+        self._evaluate("dev", batch)
+
+    def test_step(self, batch: Batch, batch_idx: int) -> None:
+        """Losses and hypotheses of the test split."""
+        self._evaluate("test", batch)
+
+    def predict_step(self, batch: Batch, batch_idx: int) -> list[Prediction]:
+        """Hypotheses alone; references stay out unless the corpus has them."""
+        extra = self.extra_hypotheses(batch)
+        return [
+            Prediction(sample_id, hypothesis, extra={name: texts[i] for name, texts in extra.items()})
+            for i, (sample_id, hypothesis) in enumerate(zip(batch.id, self.translate(batch), strict=True))
+        ]
+
+    def on_validation_epoch_end(self) -> None:
+        """Score the development split."""
+        self._score("dev")
+
+    def on_test_epoch_end(self) -> None:
+        """Score the test split."""
+        self._score("test")
+
+    def _log_losses(self, split: Split, batch: Batch) -> torch.Tensor:
+        losses = self.losses(batch)
+        values = {"loss": losses.total.detach(), **{name: term.detach() for name, term in losses.terms.items()}}
+        self.log_dict(
+            {f"{split}/{name}": value for name, value in values.items()},
+            batch_size=len(batch),
+            on_step=split == "train",
+            on_epoch=split != "train",
+            sync_dist=split != "train",
+            prog_bar=False,
+        )
+        if split == "train":
+            self.log("loss", losses.total.detach(), prog_bar=True, logger=False, batch_size=len(batch))
+        return losses.total
+
+    def _evaluate(self, split: Split, batch: Batch) -> None:
+        self._log_losses(split, batch)
+        if self.translates:
+            for name, texts in {MAIN: self.translate(batch), **self.extra_hypotheses(batch)}.items():
+                self._collectors.setdefault(name, PredictionCollector()).add(batch.id, texts)
+
+    def _score(self, split: Split) -> None:
+        collectors, self._collectors = self._collectors, {}
+        if self.trainer.sanity_checking or not self.translates:
+            return
+        limits = {"dev": self.trainer.limit_val_batches, "test": self.trainer.limit_test_batches}
+        whole = limits[split] == 1.0 and not self.trainer.fast_dev_run  # type: ignore[attr-defined]
+        manifest = self._data().manifest(split)
+        hypotheses = {}
+        for name in collectors:
+            hypotheses[name] = collectors[name].gather()
+            collectors[name].check(hypotheses[name], manifest.ids, complete=whole)
+        references = {s.id: self.references_of(s) for s in manifest if s.id in hypotheses[MAIN]}
+        for name, found in hypotheses.items():
+            report = score(found, references, self._protocol())
+            prefix = f"{split}/{name}/" if name else f"{split}/"
+            # every process has gathered everything: equal numbers, nothing to reduce
+            self.log_dict({prefix + k: v for k, v in report.values.items()}, prog_bar=False)
+            if name == MAIN:
+                main = replace(report, extra=self._score_notes(whole, len(manifest)))
+        predictions = [
+            Prediction(i, h, references[i], {n: found[i] for n, found in hypotheses.items() if n != MAIN})
+            for i, h in hypotheses[MAIN].items()
+        ]
+        self.scored[split] = ScoredSplit(predictions, main, whole)
+
+    def _score_notes(self, whole: bool, size: int) -> dict[str, Any]:
+        facts = asdict(self.facts)
+        notes: dict[str, Any] = {"model": type(self).__name__, "target": self.target, **facts}
+        notes |= {"complete": whole, "split_size": size, "decoding": self.decoding_settings()}
+        if self.facts.simulated:
+            notes["note"] = "simulated signing is no sign language; this is no translation result"
+        return notes
+
+    def _protocol(self) -> str:
+        own = self.hparams.get("protocol")
+        return cast(str, own or ("gloss" if self.target == "gloss" else self._data().protocol))
+
+    def _data(self) -> SLTDataModule:
+        trainer = self._trainer
+        data = getattr(trainer, "datamodule", None) if trainer is not None else None
+        if not isinstance(data, SLTDataModule):
+            raise ConfigError(
+                f"{type(self).__name__} has no data to learn its vocabulary from or to be scored on",
+                todo="give trainer.fit(model, datamodule=...) a corpus of slt_zoo, load a checkpoint, "
+                "or call model.prepare(datamodule)",
+            )
+        return data
+
+    # Checkpoints.
+
+    @classmethod
+    def class_name(cls) -> str:
+        """Name under which files record the class."""
+        return f"{cls.__module__}.{cls.__qualname__}"
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Record the class, so that no other can load it by mistake."""
+        checkpoint[loading.CLASS_KEY] = {"class": self.class_name(), "version": __version__}
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Refuse weights of another class or shape before anything is changed.
+
+        Raises:
+            CheckpointClassError: they are of another class.
+            CheckpointMismatchError: names or shapes differ; hyper-parameters that differ are told.
+        """
+        found = checkpoint.get(loading.CLASS_KEY, {}).get("class")
+        if found != self.class_name():
+            raise CheckpointClassError(
+                f"the checkpoint holds another model than {type(self).__name__}",
+                expected=self.class_name(),
+                found=found or "no class name: not a checkpoint of slt_zoo",
+                todo="weights of another phase come in through model.init_from, not through ckpt_path",
+            )
+        own, given = self.state_dict(), checkpoint["state_dict"]
+        wrong = sorted(set(own) ^ set(given)) + [k for k in own if k in given and own[k].shape != given[k].shape]
+        if wrong:
+            theirs = checkpoint.get(self.CHECKPOINT_HYPER_PARAMS_KEY, {})
+            quiet = {"codecs", "facts", "init_from", "initialised_from"}
+            differ = [
+                f"{k}: {theirs[k]!r} there, {self.hparams.get(k)!r} here"
+                for k in theirs
+                if k not in quiet and theirs[k] != self.hparams.get(k)
+            ]
+            raise CheckpointMismatchError(
+                f"the checkpoint does not fit this {type(self).__name__}: {len(wrong)} weights differ",
+                found=first_few(wrong),
+                expected="; ".join(differ) or "the same vocabulary and data as in its own run",
+                todo="use the config.yaml that lies beside the checkpoint",
+            )
+
+    def save_pretrained(self, folder: str | Path) -> Path:
+        """Write weights (safetensors) and hyper-parameters (YAML); `from_pretrained` reads them."""
+        plain = {k: plain_data(k, v) for k, v in self.hparams.items()}
+        config = {"class": self.class_name(), "version": __version__, "hyper_parameters": plain}
+        return loading.write_pretrained(folder, self, config)
+
+    @classmethod
+    def from_pretrained(cls, folder: str | Path) -> Self:
+        """The model of a `save_pretrained` folder, in eval mode; nothing is downloaded."""
+
+        def build(hyper_parameters: dict[str, Any]) -> SLTModule:
+            model = cls(**hyper_parameters)
+            model.configure_model()
+            return model
+
+        return cast(Self, loading.read_pretrained(folder, build, cls.class_name()))
+
+
+def plain_data(name: str, value: Any) -> Any:
+    """A hyper-parameter as JSON-like data.
+
+    Raises:
+        ConfigError: it holds something that only a pickle could keep.
+    """
+    if value is None or isinstance(value, str | int | float | bool):
+        return value
+    if is_dataclass(value) and not isinstance(value, type):
+        return plain_data(name, asdict(value))
+    if isinstance(value, Path):
+        return str(value)
+    if isinstance(value, Mapping):
+        return {str(k): plain_data(name, v) for k, v in value.items()}
+    if isinstance(value, list | tuple | set | frozenset):
+        return [plain_data(name, v) for v in (sorted(value) if isinstance(value, set | frozenset) else value)]
+    raise ConfigError(
+        f"hyper-parameter {name!r} is no plain data, so no checkpoint could hold it",
+        found=f"{type(value).__name__}",
+        expected="numbers, strings, lists, dicts or dataclasses of them",
+    )

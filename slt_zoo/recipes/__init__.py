@@ -1,0 +1,93 @@
+"""Recipes: YAML files ``<model>/<corpus>/<n>_<phase>.yaml``, named ``zoo:<model>/<corpus>/<phase>``.
+
+``<model>/tiny.yaml`` is an overlay of small sizes, named ``zoo:<model>/tiny``; it goes on top of any recipe of the model.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from slt_zoo.errors import UnknownNameError
+
+__all__ = ["PREFIX", "Recipe", "all_recipes", "overlays", "phases_of", "resolve"]
+
+PREFIX = "zoo:"
+FOLDER = Path(__file__).parent
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """One phase.
+
+    Attributes:
+        model: folder of the model.
+        corpus: folder of the corpus or of one of its variants.
+        number: place in the order of phases, from 1.
+        phase: its name.
+        path: the YAML file.
+    """
+
+    model: str
+    corpus: str
+    number: int
+    phase: str
+    path: Path
+
+    @property
+    def name(self) -> str:
+        """``zoo:<model>/<corpus>/<phase>``."""
+        return f"{PREFIX}{self.model}/{self.corpus}/{self.phase}"
+
+    def read(self) -> dict[str, Any]:
+        """The file as plain data."""
+        data: dict[str, Any] = yaml.safe_load(self.path.read_text(encoding="utf-8"))
+        return data
+
+
+def all_recipes() -> list[Recipe]:
+    """Every phase that the package ships, by model, corpus and order."""
+    found = []
+    for path in sorted(FOLDER.glob("*/*/*.yaml")):
+        number, _, phase = path.stem.partition("_")
+        found.append(Recipe(path.parent.parent.name, path.parent.name, int(number), phase, path))
+    return sorted(found, key=lambda r: (r.model, r.corpus, r.number))
+
+
+def overlays() -> dict[str, Path]:
+    """Names (``zoo:<model>/tiny``) and files of the overlays."""
+    return {f"{PREFIX}{p.parent.name}/{p.stem}": p for p in sorted(FOLDER.glob("*/*.yaml"))}
+
+
+def phases_of(name: str) -> list[Recipe]:
+    """All phases of ``zoo:<model>/<corpus>``, in order.
+
+    Raises:
+        UnknownNameError: there is no such recipe; the message names the nearest.
+    """
+    short = name.removeprefix(PREFIX)
+    phases = [r for r in all_recipes() if f"{r.model}/{r.corpus}" == short]
+    if not phases:
+        known = sorted({f"{PREFIX}{r.model}/{r.corpus}" for r in all_recipes()})
+        raise UnknownNameError("recipe", name, known, todo="`slt-zoo list recipes` shows all")
+    return phases
+
+
+def resolve(name: str) -> tuple[Path, str]:
+    """The file of a name, and the full name: without a phase the last one is taken.
+
+    Raises:
+        UnknownNameError: there is no such recipe; the message names the nearest.
+    """
+    if name in overlays():
+        return overlays()[name], name
+    recipes = {r.name: r for r in all_recipes()}
+    if name in recipes:
+        return recipes[name].path, name
+    if name.removeprefix(PREFIX).count("/") == 1 and any(n.startswith(name + "/") for n in recipes):
+        last = phases_of(name)[-1]
+        return last.path, last.name
+    raise UnknownNameError("recipe", name, [*recipes, *overlays()], todo="`slt-zoo list recipes` shows all")

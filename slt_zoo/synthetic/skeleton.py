@@ -1,0 +1,93 @@
+"""The points of the simulated signer: names, order, and which of them are joined by a bone.
+
+Names follow the rest of the package, ``<part>.<point>`` in MediaPipe's words; ``body.neck`` is an extra point.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+__all__ = ["COMPONENTS", "FINGERS", "POINTS", "Component", "components", "mirrored"]
+
+FINGERS = ("thumb", "index_finger", "middle_finger", "ring_finger", "pinky")
+COMPONENTS = {"POSE_LANDMARKS": "body", "LEFT_HAND_LANDMARKS": "left_hand", "RIGHT_HAND_LANDMARKS": "right_hand"}
+"""Components of a MediaPipe ``.pose`` file and the part of the body that their points belong to."""
+
+_BODY = (
+    "nose",
+    "left_eye",
+    "right_eye",
+    "left_ear",
+    "right_ear",
+    "mouth_left",
+    "mouth_right",
+    "left_shoulder",
+    "right_shoulder",
+    "left_elbow",
+    "right_elbow",
+    "left_wrist",
+    "right_wrist",
+    "neck",
+)
+_THUMB, _FINGER = ("cmc", "mcp", "ip", "tip"), ("mcp", "pip", "dip", "tip")
+_HAND = ("wrist", *(f"{f}_{joint}" for f in FINGERS for joint in (_THUMB if f == "thumb" else _FINGER)))
+
+POINTS: tuple[str, ...] = (
+    *(f"body.{p}" for p in _BODY),
+    *(f"left_hand.{p}" for p in _HAND),
+    *(f"right_hand.{p}" for p in _HAND),
+)
+"""What the skeleton signer writes: 14 points of head, trunk and arms, 21 of each hand."""
+
+_BODY_BONES = (
+    ("left_shoulder", "right_shoulder"),
+    ("nose", "neck"),
+    ("left_shoulder", "left_elbow"),
+    ("left_elbow", "left_wrist"),
+    ("right_shoulder", "right_elbow"),
+    ("right_elbow", "right_wrist"),
+    ("mouth_left", "mouth_right"),
+)
+_HAND_BONES = tuple(
+    pair
+    for k in range(len(FINGERS))
+    for pair in zip(("wrist", *_HAND[4 * k + 1 : 4 * k + 4]), _HAND[4 * k + 1 : 4 * k + 5], strict=True)
+)
+_COLOURS = {"body": (70, 110, 200), "left_hand": (210, 90, 60), "right_hand": (60, 160, 90)}
+
+
+@dataclass(frozen=True)
+class Component:
+    """One component of a ``.pose`` file.
+
+    Attributes:
+        name: as MediaPipe calls it (``POSE_LANDMARKS``).
+        points: upper-case names.
+        bones: pairs of positions in ``points``.
+        colour: RGB, for viewers.
+    """
+
+    name: str
+    points: tuple[str, ...]
+    bones: tuple[tuple[int, int], ...]
+    colour: tuple[int, int, int]
+
+
+def components(points: Sequence[str]) -> list[Component]:
+    """Sort point names, body before left before right hand, into the components of a ``.pose`` file."""
+    found = []
+    for name, part in COMPONENTS.items():
+        own = [p.removeprefix(f"{part}.") for p in points if p.startswith(f"{part}.")]
+        bones = _BODY_BONES if part == "body" else _HAND_BONES
+        pairs = tuple((own.index(a), own.index(b)) for a, b in bones if a in own and b in own)
+        if own:
+            found.append(Component(name, tuple(p.upper() for p in own), pairs, _COLOURS[part]))
+    return found
+
+
+def mirrored(point: str) -> str:
+    """The name of a point's mirror image: left and right change places."""
+    swap = {"left": "right", "right": "left"}
+    part, name = point.split(".", 1)
+    return ".".join("_".join(swap.get(word, word) for word in piece.split("_")) for piece in (part, name))

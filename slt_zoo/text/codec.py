@@ -1,0 +1,144 @@
+"""Codecs: strings to token ids and back. Plain data in ``to_dict``, so that a checkpoint holds its vocabulary.
+
+References are never decoded from ids; a codec only serves the network.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Literal, Protocol, Self, runtime_checkable
+
+import torch
+from torch import Tensor
+
+from slt_zoo.errors import VocabularyError
+from slt_zoo.types import Ragged
+
+__all__ = ["TextCodec", "WordCodec", "codec_from_dict"]
+
+Level = Literal["word", "char"]
+
+
+@runtime_checkable
+class TextCodec(Protocol):
+    """What a model may ask of a codec.
+
+    A sequence of ids is the decoder's whole sequence: the decoder reads all but the last and predicts all but
+    the first.
+    """
+
+    pad_id: int
+    unk_id: int
+    bos_id: int
+    eos_id: int
+
+    def __len__(self) -> int:
+        """Number of ids."""
+
+    def encode(self, texts: Sequence[str], *, max_len: int | None = None) -> Ragged:
+        """Ids of each text, ``(sum_T,)`` int64; longer sequences than ``max_len`` lose tokens, never the end."""
+
+    def decode(self, ids: Tensor | Sequence[Sequence[int]]) -> list[str]:
+        """Strings of ``(B, T)`` ids; special ids vanish and nothing after the first end counts."""
+
+    def unknown(self, texts: Iterable[str]) -> Counter[str]:
+        """Tokens that have no id, with their counts."""
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain data that `codec_from_dict` reads."""
+
+
+class WordCodec:
+    """Whitespace words, or characters, with a vocabulary read from training text.
+
+    Ids: PAD 0, UNK 1, BOS 2, EOS 3, then the tokens, most frequent first (ties by code point). Case is kept.
+
+    Args:
+        tokens: the vocabulary without the four special ids, in order.
+        level: ``"word"`` splits at white space; ``"char"`` takes each character and drops white space.
+    """
+
+    pad_id, unk_id, bos_id, eos_id = 0, 1, 2, 3
+    num_special = 4
+
+    def __init__(self, tokens: Sequence[str], level: Level = "word") -> None:
+        self.tokens, self.level = list(tokens), level
+        self._ids = {token: i for i, token in enumerate(self.tokens, self.num_special)}
+        if len(self._ids) != len(self.tokens):
+            twice = [t for t, n in Counter(self.tokens).items() if n > 1]
+            raise VocabularyError("a vocabulary holds tokens twice", found=twice[:5])
+
+    @classmethod
+    def fit(cls, texts: Iterable[str], level: Level = "word") -> Self:
+        """Build the vocabulary of ``texts``.
+
+        Raises:
+            VocabularyError: there is not a single token.
+        """
+        counts = Counter(token for text in texts for token in _split(text, level))
+        if not counts:
+            raise VocabularyError(
+                "there is no text to make a vocabulary of", todo="check that the training split has texts or glosses"
+            )
+        return cls([token for token, _ in sorted(counts.items(), key=lambda item: (-item[1], item[0]))], level)
+
+    def __len__(self) -> int:
+        return self.num_special + len(self.tokens)
+
+    def encode(self, texts: Sequence[str], *, max_len: int | None = None) -> Ragged:
+        """``BOS tokens EOS`` of each text; ``max_len`` counts both ends."""
+        return Ragged.pack([torch.tensor(self._sequence(text, max_len), dtype=torch.int64) for text in texts])
+
+    def _sequence(self, text: str, max_len: int | None) -> list[int]:
+        ids = [self._ids.get(token, self.unk_id) for token in _split(text, self.level)]
+        return [self.bos_id, *(ids if max_len is None else ids[: max_len - 2]), self.eos_id]
+
+    def decode(self, ids: Tensor | Sequence[Sequence[int]]) -> list[str]:
+        """Strings of ``(B, T)`` ids; UNK reads ``<unk>``."""
+        rows = ids.tolist() if isinstance(ids, Tensor) else ids
+        joint = " " if self.level == "word" else ""
+        return [joint.join(self._words(row)) for row in rows]
+
+    def _words(self, row: Sequence[int]) -> Iterable[str]:
+        for i in row:
+            if i == self.eos_id:
+                return
+            if i == self.unk_id:
+                yield "<unk>"
+            elif i >= self.num_special:
+                yield self.tokens[i - self.num_special]
+
+    def unknown(self, texts: Iterable[str]) -> Counter[str]:
+        """Tokens outside the vocabulary, with their counts."""
+        return Counter(token for text in texts for token in _split(text, self.level) if token not in self._ids)
+
+    def length(self, text: str) -> int:
+        """Number of ids of a text with both ends."""
+        return len(_split(text, self.level)) + 2
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain data: kind, level, tokens."""
+        return {"kind": "word", "level": self.level, "tokens": list(self.tokens)}
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Self:
+        """Inverse of `to_dict`."""
+        return cls(data["tokens"], data["level"])
+
+
+def _split(text: str, level: Level) -> list[str]:
+    return text.split() if level == "word" else [c for c in text if not c.isspace()]
+
+
+def codec_from_dict(data: Mapping[str, Any]) -> WordCodec:
+    """Rebuild a codec from what its ``to_dict`` gave.
+
+    Raises:
+        VocabularyError: a kind of codec that this version does not know.
+    """
+    if data.get("kind") != "word":
+        raise VocabularyError(
+            f"unknown kind of codec {data.get('kind')!r}", expected="word", todo="a newer slt_zoo may know it"
+        )
+    return WordCodec.from_dict(data)

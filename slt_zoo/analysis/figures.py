@@ -160,29 +160,13 @@ def heat_map_figure(heat_map: HeatMap) -> Figure:
 def _draw_signs(axes: Axes, heat_map: HeatMap, scale: float) -> None:
     """Signs as brackets above the map, their limits as lines through it."""
     labels = heat_map.labels or [""] * len(heat_map.boundaries)
+    above: Any = {"transform": axes.get_xaxis_transform(), "clip_on": False}  # x in data, y in heights of the map
     for (begin, end), label in zip(heat_map.boundaries, labels, strict=True):
         left, right = begin * scale, end * scale
         for x in (left, right):
             axes.axvline(x, color="white", linewidth=0.8, linestyle=(0, (3, 2)))
-        axes.plot(
-            [left, right],
-            [1.03, 1.03],
-            color="#333333",
-            linewidth=3,
-            solid_capstyle="butt",
-            transform=axes.get_xaxis_transform(),
-            clip_on=False,
-        )
-        axes.text(
-            (left + right) / 2,
-            1.055,
-            _shown(label),
-            ha="center",
-            va="bottom",
-            fontsize=7.5,
-            transform=axes.get_xaxis_transform(),
-            clip_on=False,
-        )
+        axes.plot([left, right], [1.03, 1.03], color="#333333", linewidth=3, solid_capstyle="butt", **above)
+        axes.text((left + right) / 2, 1.055, _shown(label), ha="center", va="bottom", fontsize=7.5, **above)
 
 
 def _shown(text: str) -> str:

@@ -114,9 +114,14 @@ def write_report(
 
 def _load(name: str, folder: Path) -> _Run:
     reports = load_scores(folder / "scores.json")
-    if not reports:
-        raise ResultFileError("there is no score in the file", where=folder / "scores.json", todo="run `slt-zoo test`")
-    split = "dev" if "test" not in reports and "dev" in reports else "test"
+    split = next((s for s in ("test", "dev") if s in reports), None)
+    if split is None:
+        raise ResultFileError(
+            "there is no score of test or dev",
+            where=folder / "scores.json",
+            found=", ".join(reports) or "no split",
+            todo="run `slt-zoo test`",
+        )
     predictions = load_predictions(folder / "predictions" / f"{split}.jsonl")
     return _Run(name, reports, read_curves(folder / "metrics.csv"), split, predictions)
 
@@ -272,14 +277,14 @@ def _evenly(predictions: Sequence[Prediction], n: int) -> list[Prediction]:
 
 def _sentence_row(prediction: Prediction, lang: str) -> str:
     reference = prediction.references[0] if prediction.references else ""
-    right = any(prediction.hypothesis.split() == r.split() for r in prediction.references)
+    same = any(prediction.hypothesis.split() == r.split() for r in prediction.references)
     marked, said = mark_differences(reference, prediction.hypothesis)
     empty = "<em>(empty)</em>"
     return (
         f'<tr><th scope="row">{html.escape(prediction.id)}</th><td>'
         f'<div><span class="side">Reference</span> <span dir="auto"{lang}>{marked or empty}</span></div>'
         f'<div><span class="side">Hypothesis</span> <span dir="auto"{lang}>{said or empty}</span></div>'
-        f"</td><td>{'right' if right else 'differs'}</td></tr>\n"
+        f"</td><td>{'identical' if same else 'differs'}</td></tr>\n"
     )
 
 

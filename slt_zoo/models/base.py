@@ -129,6 +129,20 @@ class SLTModule(LightningModule):
         """What a hypothesis is scored against."""
         return sample.references if self.target == "text" else (self.target_of(sample),)
 
+    def mean(self, total: torch.Tensor, count: torch.Tensor) -> torch.Tensor:
+        """``total / count`` over all processes of a training step.
+
+        DDP averages gradients over processes; a mean over each one's own tokens would weigh a token by how few its
+        process has. With the shared count two processes give what one with both batches gives.
+
+        Args:
+            total: ``()``, a sum over this process's tokens (or whatever is counted).
+            count: ``()``, how many there are.
+        """
+        if self.training and self._trainer is not None and self._trainer.world_size > 1:
+            count = self._trainer.strategy.reduce(count.detach().clone().float(), reduce_op="mean")
+        return total / count
+
     # Construction.
 
     @property
@@ -239,9 +253,9 @@ class SLTModule(LightningModule):
         whole = limits[split] == 1.0 and not self.trainer.fast_dev_run  # type: ignore[attr-defined]
         manifest = self._data().manifest(split)
         hypotheses = {}
-        for name in collectors:
-            hypotheses[name] = collectors[name].gather()
-            collectors[name].check(hypotheses[name], manifest.ids, complete=whole)
+        for name, collector in collectors.items():
+            hypotheses[name] = collector.gather()
+            collector.check(manifest.ids, complete=whole)
         references = {s.id: self.references_of(s) for s in manifest if s.id in hypotheses[MAIN]}
         for name, found in hypotheses.items():
             report = score(found, references, self._protocol())
@@ -260,8 +274,6 @@ class SLTModule(LightningModule):
         facts = asdict(self.facts)
         notes: dict[str, Any] = {"model": type(self).__name__, "target": self.target, **facts}
         notes |= {"complete": whole, "split_size": size, "decoding": self.decoding_settings()}
-        if self.facts.simulated:
-            notes["note"] = "simulated signing is no sign language; this is no translation result"
         return notes
 
     def _protocol(self) -> str:

@@ -329,8 +329,11 @@ class SignAttention(SLTModule):
         truth = ids[:, 1:][valid[:, 1:]]
         weights = hp["class_weights"]
         weight = torch.tensor(weights, device=self.device) if isinstance(weights, list) else None
-        loss = F.cross_entropy(logits.float(), truth, weight, label_smoothing=hp["label_smoothing"])
-        return Losses(loss, {"token_accuracy": (logits.argmax(-1) == truth).float().mean()})
+        total = F.cross_entropy(
+            logits.float(), truth, weight, label_smoothing=hp["label_smoothing"], reduction="sum"
+        )
+        count = valid[:, 1:].sum() if weight is None else weight[truth].sum()
+        return Losses(self.mean(total, count), {"token_accuracy": (logits.argmax(-1) == truth).float().mean()})
 
     def translate(self, batch: Batch) -> list[str]:
         """Greedy, or beam search without length normalisation (section 5)."""

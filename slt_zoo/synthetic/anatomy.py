@@ -32,7 +32,7 @@ _HEAD = np.array(
     [[0, 0, -0.42], [0.15, -0.20, -0.3], [-0.15, -0.20, -0.3], [0.40, -0.06, 0], [-0.40, -0.06, 0]]
     + [[0.15, 0.28, -0.3], [-0.15, 0.28, -0.3]]
 )
-_AHEAD, _ELBOW = np.array([0.0, 0.0, -1.0]), np.array([0.5, 0.866, 0.0])  # an arm stretched ahead; its elbow points so
+_AHEAD, _ELBOW = np.array([0.0, 0.0, -1.0]), np.array([0.8, 0.6, 0.0])  # an arm stretched ahead; its elbow points so
 
 
 def body_points(hands: Array, nod: Array, signer: Signer) -> Array:

@@ -1,0 +1,84 @@
+"""Feature vectors in ``.npy``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from slt_zoo.data.readers.base import compare_count, frames_of, load_array, rows_of, warn_few
+from slt_zoo.errors import MediaError
+from slt_zoo.types import Media
+
+__all__ = ["FeatureReader"]
+
+
+class FeatureReader:
+    """Reads rows of a ``(T, D)`` array of any real type as float32; the rest of the file is not touched.
+
+    ``media.fps`` counts video frames, so ``fps`` is ``media.fps / media.stride``.
+
+    Args:
+        path: the ``.npy`` file.
+        media: its ``fps``, ``stride``, ``window``, ``start``, ``end``, ``num_frames`` (of the video).
+        where: sample and path, for messages.
+
+    Raises:
+        MediaError: not a ``.npy`` file, or not of two axes with something in them.
+    """
+
+    def __init__(self, path: Path, media: Media, where: str) -> None:
+        if path.suffix.lower() != ".npy":
+            raise MediaError("not a file of features", where=where, expected="a file ending in .npy")
+        array = load_array(path, where)
+        if array.ndim != 2:
+            raise MediaError(
+                "features have two axes", where=where, expected="(frames, width)", found=f"shape {array.shape}"
+            )
+        self.fps = None if media.fps is None else media.fps / (media.stride or 1)
+        _compare_length(media, len(array), where)
+        part = frames_of(media, len(array), self.fps, where)
+        self.num_frames = len(part)
+        self._rows, self._first, self._where = array[part.start : part.stop], part.start, where
+
+    def read(self, index: Tensor) -> dict[str, Any]:
+        """``features`` float32 (T, D); see `Reader.read`.
+
+        Raises:
+            MediaError: NaN or infinite numbers in these rows.
+        """
+        rows = rows_of(index, self.num_frames)
+        with np.errstate(over="ignore"):  # float64 beyond float32: inf, and so found below
+            features = np.array(self._rows[rows], dtype=np.float32, order="C")
+        finite = np.isfinite(features)
+        if not finite.all():
+            bad = ~finite.all(1)
+            raise MediaError(
+                f"{int((~finite).sum())} numbers of the features are NaN or infinite",
+                where=self._where,
+                found=f"{int(bad.sum())} of {len(rows)} rows read, first row {self._first + int(rows[bad].min())}",
+                todo="extract the features again",
+            )
+        return {"features": torch.from_numpy(features)}
+
+
+def _compare_length(media: Media, found: int, where: str) -> None:
+    """Warn where the number of vectors does not follow from that of the video's frames."""
+    frames = media.num_frames
+    if frames is None or media.start is not None or media.end is not None:
+        return
+    if media.stride is None:
+        ratio = round(frames / found)
+        if ratio > 1:
+            text = f"T={found} features for {frames} frames: stride {ratio}? Set the stride of the media"
+            warn_few("features with an unknown stride", where, lambda: text)
+        else:
+            compare_count(media, found, where)
+        return
+    window = max(media.window or 1, media.stride)  # an extractor may pad the ends, or leave the last window out
+    if abs(found * media.stride - frames) > window:
+        text = f"T={found} features for {frames} frames at stride {media.stride}"
+        warn_few("numbers of features that do not fit their frames", where, lambda: text)

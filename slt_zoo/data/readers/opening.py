@@ -1,0 +1,73 @@
+"""`open_reader`: the reader that fits kind and container."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from slt_zoo.data.listing import require_path
+from slt_zoo.data.readers.base import Reader, place
+from slt_zoo.data.readers.features import FeatureReader
+from slt_zoo.data.readers.frames import FrameReader
+from slt_zoo.data.readers.pose import PoseArrays, PoseReader
+from slt_zoo.data.readers.pose_array import load_pose_array
+from slt_zoo.data.readers.pose_file import load_pose_file
+from slt_zoo.data.readers.skels import load_skels
+from slt_zoo.errors import MediaError, UnknownNameError
+from slt_zoo.types import Media
+
+__all__ = ["open_reader"]
+
+_VIDEO = (".mp4", ".mov", ".avi", ".mkv", ".webm", ".m4v", ".mpg", ".mpeg", ".wmv")
+_POSE: dict[str, Callable[[Path, Media, str], PoseArrays]] = {
+    ".pose": load_pose_file,
+    ".npy": load_pose_array,
+    ".skels": load_skels,
+    ".skels.gz": load_skels,
+}
+
+
+def open_reader(kind: str, media: Media, *, sample_id: str) -> Reader:
+    """Open the media of a sample; frames are decoded by `Reader.read`, and only those asked for.
+
+    Args:
+        kind: ``"pose"`` (``.pose``, ``.skels``, ``.skels.gz``, ``.npy``), ``"features"`` (``.npy``) or ``"frames"``
+            (a folder of PNG or JPEG).
+        media: where it lies.
+        sample_id: for messages.
+
+    Raises:
+        MissingMediaError: there is nothing at the path; similar names are in the message.
+        MediaError: what is there cannot be used.
+        UnknownNameError: unknown kind.
+    """
+    openers = {"pose": _open_pose, "features": _open_features, "frames": _open_frames}
+    if kind not in openers:
+        raise UnknownNameError("kind of media", kind, openers)
+    if media.path.lower().endswith(_VIDEO):
+        raise MediaError(
+            "video files are not read",
+            where=place(sample_id, media.path),
+            expected="kind 'frames': a folder of PNG or JPEG; 'pose': .pose, .skels, .npy; 'features': .npy",
+            todo="unpack the video into frames, for example: ffmpeg -i video.mp4 -start_number 0 frames/%06d.png",
+        )
+    try:
+        return openers[kind](require_path(media.path, sample_id), media, sample_id)
+    except OSError as cause:
+        raise MediaError(f"cannot read: {cause.strerror}", where=place(sample_id, media.path)) from cause
+
+
+def _open_pose(path: Path, media: Media, sample_id: str) -> Reader:
+    where = place(sample_id, path if media.item is None else f"{path}[{media.item}]")
+    for suffix in sorted(_POSE, key=len, reverse=True):
+        if path.name.lower().endswith(suffix):
+            return PoseReader(_POSE[suffix](path, media, where), media, where)
+    raise MediaError("not a file of poses", where=where, expected=f"a file ending in {', '.join(_POSE)}")
+
+
+def _open_features(path: Path, media: Media, sample_id: str) -> Reader:
+    return FeatureReader(path, media, place(sample_id, path))
+
+
+def _open_frames(path: Path, media: Media, sample_id: str) -> Reader:
+    return FrameReader(path, media, sample_id)

@@ -1,0 +1,89 @@
+"""Poses in ``.npy`` arrays: what their axes mean."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+from typing import Any
+
+from numpy.typing import NDArray
+
+from slt_zoo.data.pose_layouts import LAYOUTS, POINT_SETS, describe_layout, named_points
+from slt_zoo.data.readers.base import load_array
+from slt_zoo.data.readers.pose import PoseArrays
+from slt_zoo.errors import MediaError
+from slt_zoo.types import Media
+
+__all__ = ["load_pose_array"]
+
+log = logging.getLogger(__name__)
+
+_CONFIDENCE_THIRD = ("openpose137", "wholebody133")  # estimators in the image plane: x, y, confidence
+
+
+def load_pose_array(path: Path, media: Media, where: str) -> PoseArrays:
+    """Poses ``(T, K, C)``, ``(T, K * C)`` or ``(T, persons, K, C)`` with C of 2 or 3.
+
+    The layout is ``media.layout``, or the only one with as many points. The third number of a point is its
+    confidence for OpenPose and COCO-WholeBody, and z otherwise. Where there is no confidence, NaN means missing and
+    the first person is taken.
+
+    Raises:
+        MediaError: not such an array, or not of this layout.
+    """
+    array = load_array(path, where)
+    if array.ndim not in (2, 3, 4):
+        raise MediaError(
+            "a pose array has 2 to 4 axes",
+            where=where,
+            expected="(frames, points, 2 or 3), (frames, points x 2 or 3) or (frames, persons, points, 2 or 3)",
+            found=f"shape {array.shape}",
+        )
+    layout = media.layout or _guess(array.shape, where)
+    points = named_points(layout)
+    coords = _split_axes(array, points, layout, where)
+    if layout in _CONFIDENCE_THIRD and coords.shape[-1] == 3:
+        return PoseArrays(coords[..., :2], coords[..., 2], points)
+    return PoseArrays(coords, None, points, nan_is_missing=True)
+
+
+def _split_axes(array: NDArray[Any], points: tuple[str, ...], layout: str, where: str) -> NDArray[Any]:
+    count, frames = len(points), array.shape[0]
+    if array.ndim == 2 and array.shape[1] in (2 * count, 3 * count):
+        return array.reshape(frames, 1, count, -1)
+    if array.ndim > 2 and array.shape[-2:] in ((count, 2), (count, 3)):
+        return array.reshape(frames, -1, *array.shape[-2:])
+    fits = _fits(array.shape)
+    what = f"{array.shape[-2]} points" if array.ndim > 2 else f"{array.shape[1]} numbers a frame"
+    looks = f": looks like {describe_layout(fits[0])}" if fits else ""
+    raise MediaError(
+        f"{what}{looks}; the dataset is set to {layout}",
+        where=where,
+        expected=f"{count} points with 2 or 3 numbers each",
+        found=f"shape {array.shape}",
+        todo=f"set layout={fits[0]!r}" if fits else None,
+    )
+
+
+def _guess(shape: tuple[int, ...], where: str) -> str:
+    """The one layout that fits. Point sets do not name a file, but they can make it ambiguous."""
+    fits = _fits(shape)
+    if len(fits) == 1 and fits[0] in LAYOUTS:
+        log.debug("%s: shape %s taken as %s", where, shape, fits[0])
+        return fits[0]
+    known = ", ".join(f"{name} ({len(points)})" for name, points in LAYOUTS.items())
+    raise MediaError(
+        f"which points these are cannot be told from the shape {shape}",
+        where=where,
+        expected=f"points of {known}, with 2 or 3 numbers each",
+        todo=f"set layout, {' or '.join(repr(f) for f in fits)} by the shape" if fits else "set layout",
+    )
+
+
+def _fits(shape: tuple[int, ...]) -> list[str]:
+    """Layouts and point sets that the last axes can be, each choice of points once."""
+    distinct = {points: name for name, points in reversed((LAYOUTS | POINT_SETS).items())}
+    names = list(reversed(distinct.values()))
+    if len(shape) == 2:
+        return [n for n in names if shape[1] in (2 * len(named_points(n)), 3 * len(named_points(n)))]
+    return [n for n in names if shape[-2] == len(named_points(n)) and shape[-1] in (2, 3)]

@@ -1,8 +1,9 @@
-"""Callbacks that every recipe can use: result files, a guard against non-finite losses, a table of samples."""
+"""Callbacks that every recipe can use: result files, guards of training, a table of samples."""
 
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -20,11 +21,28 @@ from slt_zoo.metrics.files import load_predictions, merge_scores, save_predictio
 from slt_zoo.metrics.report import ScoredSplit
 from slt_zoo.types import Prediction
 
-__all__ = ["NonFiniteLossError", "NonFiniteLossGuard", "PredictionWriter", "SampleTable", "load_predictions"]
+__all__ = [
+    "NonFiniteLossError",
+    "NonFiniteLossGuard",
+    "PredictionWriter",
+    "SampleTable",
+    "SaveOnInterrupt",
+    "load_predictions",
+]
+
+log = logging.getLogger(__name__)
 
 
 class NonFiniteLossError(SLTError):
     """The training loss became infinite or not a number."""
+
+
+def _run_folder(folder: str | None, trainer: Trainer) -> Path:
+    return Path(folder or trainer.default_root_dir)
+
+
+def _dry(trainer: Trainer) -> bool:
+    return bool(trainer.fast_dev_run)  # type: ignore[attr-defined]  # Lightning sets it outside of the class
 
 
 def _scored(pl_module: LightningModule, split: str) -> ScoredSplit | None:
@@ -92,26 +110,19 @@ class PredictionWriter(Callback):
         """Join the processes' predictions by id and write them."""
         joined = gather_by_id(self._predicted)
         self._predicted = {}
-        if trainer.is_global_zero and not self._dry(trainer):
+        if trainer.is_global_zero and not _dry(trainer):
             # datamodule is set where one is used; own dataloaders have no split
             split = getattr(getattr(trainer, "datamodule", None), "predict_split", None) or "predict"
-            save_predictions(self._run_folder(trainer) / "predictions" / f"{split}.jsonl", joined.values())
+            save_predictions(_run_folder(self.folder, trainer) / "predictions" / f"{split}.jsonl", joined.values())
 
     def _write(self, trainer: Trainer, pl_module: LightningModule, split: str, extra: dict[str, Any]) -> None:
         result = _scored(pl_module, split)
-        if result is None or not trainer.is_global_zero or self._dry(trainer):
+        if result is None or not trainer.is_global_zero or _dry(trainer):
             return
-        folder = self._run_folder(trainer)
+        folder = _run_folder(self.folder, trainer)
         save_predictions(folder / "predictions" / f"{split}.jsonl", result.predictions)
         report = replace(result.report, extra=result.report.extra | {"complete": result.complete} | extra)
         merge_scores(folder / "scores.json", {split: report})
-
-    def _run_folder(self, trainer: Trainer) -> Path:
-        return Path(self.folder or trainer.default_root_dir)
-
-    @staticmethod
-    def _dry(trainer: Trainer) -> bool:
-        return bool(getattr(trainer, "fast_dev_run", False))
 
 
 class NonFiniteLossGuard(Callback):
@@ -152,7 +163,7 @@ class NonFiniteLossGuard(Callback):
             "terms": {name: str(value) for name, value in terms.items()},
             "ids": self._ids,
         }
-        path = Path(self.folder or trainer.default_root_dir) / "nonfinite.json"
+        path = _run_folder(self.folder, trainer) / "nonfinite.json"
         write_atomically(path, json.dumps(record, ensure_ascii=False, indent=2) + "\n")
         raise NonFiniteLossError(
             f"the training loss is {record['loss']}",
@@ -161,6 +172,27 @@ class NonFiniteLossGuard(Callback):
             todo=f"look at these samples (all are in {path}); try a lower learning rate, trainer.gradient_clip_val, "
             "or trainer.precision=32-true",
         )
+
+
+class SaveOnInterrupt(Callback):
+    """Ctrl-C in training leaves ``last.ckpt``, from which training goes on.
+
+    Lightning's own ``save_on_exception`` would write it as the best checkpoint, and after every error.
+
+    Args:
+        folder: run folder; the trainer's ``default_root_dir`` by default.
+    """
+
+    def __init__(self, folder: str | None = None) -> None:
+        self.folder = folder
+
+    def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
+        """Save if a person interrupted training that had begun."""
+        fitting = trainer.state.fn == TrainerFn.FITTING and trainer.global_step > 0 and not _dry(trainer)
+        if isinstance(exception, KeyboardInterrupt) and fitting:
+            path = _run_folder(self.folder, trainer) / "last.ckpt"
+            trainer.save_checkpoint(path)
+            log.warning("interrupted at step %d; to go on: --ckpt_path %s", trainer.global_step, path)
 
 
 class SampleTable(Callback):

@@ -88,8 +88,8 @@ class InitFrom:
             )
         empty, surplus = sorted(open_keys - set(named)), sorted(set(named) - open_keys)
         if empty or surplus:
-            near = {name: nearest(name, empty, 1) for name in surplus[:5]}
-            hints = "; ".join(f"{a} is like {b[0]}" for a, b in near.items() if b)
+            alike = {name: nearest(name, empty, 1) for name in surplus[:5]}
+            hints = "; ".join(f"{a} is like {b[0]}" for a, b in alike.items() if b)
             raise CheckpointMismatchError(
                 f"weights under {here!r} and the network under {there!r} have different names",
                 where=self.path,

@@ -202,7 +202,7 @@ class ModelContract:
         _, resumed = fit(4, ckpt_path=tmp_path / "half.ckpt")
         _, whole = fit(4)
         for (name, a), b in zip(whole.named_parameters(), resumed.parameters(), strict=True):
-            torch.testing.assert_close(a, b, msg=lambda m, name=name: f"{name}: {m}", atol=1e-6, rtol=1e-5)
+            torch.testing.assert_close(a, b, msg=_about(name), atol=1e-6, rtol=1e-5)
 
     def test_a_checkpoint_of_another_class_is_refused(self, data: SLTDataModule, tmp_path: Path) -> None:
         trainer = quick_trainer(tmp_path, max_steps=1, limit_val_batches=0)
@@ -235,7 +235,7 @@ class ModelContract:
         one = weights("one.ckpt", 4)
         two = weights("two.ckpt", 2, devices=2, strategy="ddp_fork")
         for name, value in one.items():
-            torch.testing.assert_close(value, two[name], msg=lambda m, name=name: f"{name}: {m}", atol=1e-5, rtol=1e-4)
+            torch.testing.assert_close(value, two[name], msg=_about(name), atol=1e-5, rtol=1e-4)
 
     # What a person reads.
 
@@ -250,7 +250,11 @@ class ModelContract:
             training.main(["fit", f"--model.help={slt_zoo_path(self.model_class)}"])
         assert stop.value.code == 0
         shown = capsys.readouterr().out
-        assert not [n for n in [*self._own_arguments(), "init_from"] if f"--model.init_args.{n}" not in shown and f"--model.{n}" not in shown]
+        assert not [
+            n
+            for n in [*self._own_arguments(), "init_from"]
+            if f"--model.init_args.{n}" not in shown and f"--model.{n}" not in shown
+        ]
 
     def test_without_data_and_vocabulary_there_is_one_clear_error(self) -> None:
         with pytest.raises(ConfigError, match="vocabulary"):
@@ -264,6 +268,10 @@ class ModelContract:
             losses = model.losses(batch)
             texts = model.translate(batch) if model.translates else [""] * len(batch)
         return {"loss": losses.total.item(), "texts": texts}
+
+
+def _about(name: str) -> Callable[[str], str]:
+    return lambda message: f"{name}: {message}"
 
 
 def slt_zoo_path(cls: type) -> str:

@@ -7,7 +7,7 @@ Masks are boolean, True = valid, and always come from lengths; no mask is ever r
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from typing import Any, Literal, Protocol
 
 import numpy as np
@@ -162,7 +162,7 @@ class Ragged:
 
     def split(self) -> list[Tensor]:
         """The sequences, ``B`` tensors ``(T_b, ...)`` that share memory with ``values``."""
-        return list(self.values.split(self.lengths.tolist()))
+        return list(torch.split(self.values, self.lengths.tolist()))
 
     def pin_memory(self) -> Ragged:
         """Copy into page-locked memory."""
@@ -271,8 +271,10 @@ class Batch:
         return self._map(lambda ragged: ragged.to(device, non_blocking=True))
 
     def _map(self, change: Callable[[Ragged], Ragged]) -> Batch:
-        values = {f.name: getattr(self, f.name) for f in fields(self)}
-        return Batch(**{k: change(v) if isinstance(v, Ragged) else v for k, v in values.items()})
+        changed: dict[str, Any] = {
+            f.name: change(value) for f in fields(self) if isinstance(value := getattr(self, f.name), Ragged)
+        }
+        return replace(self, **changed)
 
 
 class SelectFrames(Protocol):
@@ -327,7 +329,7 @@ class InputSpec:
 
     Attributes:
         modality: which input is decoded; ``"none"`` for models of text alone.
-        needs: further things without which it cannot work: ``"gloss"``, ``"question"``, ``"segments"``.
+        needs: further things without which it cannot work: ``"text"``, ``"gloss"``, ``"question"``, ``"segments"``.
         train: pipeline of the training split.
         evaluation: pipeline of every other use; draws nothing at random unless the model says so.
         feature_id: id of the feature store that the recipe was made for.
@@ -353,7 +355,7 @@ class Losses:
     terms: dict[str, Tensor] = field(default_factory=dict)
 
 
-@dataclass(frozen=True)
+@dataclass  # not frozen: Lightning refuses to carry frozen ones out of predict_step
 class Prediction:
     """One decoded sample, one line of ``predictions/<split>.jsonl``.
 

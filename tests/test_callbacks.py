@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import logging
+import signal
 from types import SimpleNamespace
 
 import pytest
 import torch
 from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger, WandbLogger
+from lightning.pytorch.trainer.states import TrainerFn
 from torch.utils.data import DataLoader
 
 from slt_zoo.callbacks import (
@@ -17,6 +19,7 @@ from slt_zoo.callbacks import (
     NonFiniteLossGuard,
     PredictionWriter,
     SampleTable,
+    SaveOnInterrupt,
     load_predictions,
 )
 from slt_zoo.errors import ConfigError
@@ -126,7 +129,7 @@ def test_nothing_is_written_without_translations_or_in_a_dry_run(tmp_path, optio
 
 def test_prediction_writer_writes_predictions(tmp_path):
     predict = trainer(tmp_path / "elsewhere", [PredictionWriter(folder=str(tmp_path / "run"))])
-    predict.predict(Parrot(), batches())
+    predict.predict(Parrot(), batches(), return_predictions=False)
     written = load_predictions(tmp_path / "run" / "predictions" / "predict.jsonl")
     assert written == [Prediction(f"clip{i}", f"CLIP{i}") for i in range(6)]
     assert not (tmp_path / "run" / "scores.json").exists()
@@ -176,6 +179,38 @@ def test_guard_lets_finite_losses_pass(tmp_path):
     fit.fit(Parrot(), batches())
     assert fit.global_step == 6
     assert not (tmp_path / "nonfinite.json").exists()
+
+
+def test_an_interrupt_leaves_a_checkpoint_that_resumes(tmp_path, monkeypatch):
+    monkeypatch.setattr(signal, "signal", lambda *_: None)  # Lightning would leave the test deaf to Ctrl-C
+    whole, interrupted, resumed = Parrot(), Parrot(), Parrot()
+    for module in (interrupted, resumed):
+        module.load_state_dict(whole.state_dict())
+    trainer(tmp_path, []).fit(whole, batches())
+
+    def interrupt(batch, batch_idx):
+        if interrupted.global_step == 4:
+            raise KeyboardInterrupt
+        return Parrot.training_step(interrupted, batch, batch_idx)
+
+    interrupted.training_step = interrupt
+    with pytest.raises(SystemExit):
+        trainer(tmp_path, [SaveOnInterrupt()]).fit(interrupted, batches())
+    again = trainer(tmp_path, [])
+    again.fit(resumed, batches(), ckpt_path=tmp_path / "last.ckpt")
+    assert again.global_step == 6
+    assert torch.equal(resumed.layer.weight, whole.layer.weight)
+    assert not torch.equal(interrupted.layer.weight, whole.layer.weight)
+
+
+def test_errors_and_interrupted_tests_leave_none(tmp_path):
+    fit = trainer(tmp_path, [NonFiniteLossGuard(), SaveOnInterrupt()])
+    with pytest.raises(NonFiniteLossError):
+        fit.fit(Parrot(bad_step=2), batches())
+    test = trainer(tmp_path, [])
+    test.state.fn = TrainerFn.TESTING
+    SaveOnInterrupt().on_exception(test, Parrot(), KeyboardInterrupt())
+    assert not (tmp_path / "last.ckpt").exists()
 
 
 def test_sample_table_in_tensorboard_is_of_the_first_ids(tmp_path):

@@ -11,12 +11,12 @@ from slt_zoo.data.base import SLTDataModule
 from slt_zoo.data.clips import read_clip
 from slt_zoo.errors import ConfigError
 from slt_zoo.models.sign_attention import SignAttention
-from slt_zoo.types import Batch, Clip
+from slt_zoo.types import Batch, Clip, Split
 
 __all__ = ["cross_attention_map", "sign_spans"]
 
 
-def cross_attention_map(model: SignAttention, data: SLTDataModule, sample_id: str, split: str = "test") -> HeatMap:
+def cross_attention_map(model: SignAttention, data: SLTDataModule, sample_id: str, split: Split = "test") -> HeatMap:
     """The head mean of the last decoder layer over one sample, with the signs' places where they are known.
 
     Args:
@@ -61,7 +61,9 @@ def sign_spans(clip: Clip) -> tuple[list[tuple[int, int]], list[str]]:
         return [], []
     labels = torch.from_numpy(np.load(media.path, allow_pickle=False).astype(np.int64))
     number = torch.where(labels > 0, torch.cumsum((labels == 2).long(), 0), 0)[clip.index]
-    spans = [(int(rows[0]), int(rows[-1]) + 1) for k in range(1, int(number.max()) + 1) if len(rows := _where(number, k))]
+    spans = [
+        (int(rows[0]), int(rows[-1]) + 1) for k in range(1, int(number.max()) + 1) if len(rows := _where(number, k))
+    ]
     gloss = clip.sample.gloss or ()
     return spans, list(gloss) if len(gloss) == len(spans) else []
 

@@ -30,9 +30,9 @@ SCORE_NAMES = {
     "chrf": "chrF",
     "rouge_l_b12": "ROUGE-L (beta 1.2)",
     "wer": "Word error rate",
-    "wer_sub": "of it substitutions",
-    "wer_ins": "of it insertions",
-    "wer_del": "of it deletions",
+    "wer_sub": "Word errors: substitutions",
+    "wer_ins": "Word errors: insertions",
+    "wer_del": "Word errors: deletions",
     "exact": "Exactly right",
     "sentence_bleu_mean": "Mean of sentence BLEU-4",
 }

@@ -32,13 +32,8 @@ def main(argv: Sequence[str]) -> int:
     """Run the demo; prints a table and the path of the report."""
     options = _parse(argv[1:])
     out = Path(options.out)
-    if (out / "text").exists() or (out / "gloss").exists():
-        if not options.overwrite:
-            raise ConfigError(
-                "the demo's folder holds a run already",
-                where=out,
-                todo="pass --overwrite, or another --out",
-            )
+    if ((out / "text").exists() or (out / "gloss").exists()) and not options.overwrite:
+        raise ConfigError("the demo's folder holds a run already", where=out, todo="pass --overwrite, or another --out")
     began = time.monotonic()
     from slt_zoo.cli import simulate
 

@@ -5,17 +5,19 @@ The run folder is ``trainer.default_root_dir``; everything of a run lies there.
 
 from __future__ import annotations
 
+import importlib
+import inspect
 import logging
 import os
+import re
 import sys
+import warnings
 from collections.abc import Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import jsonargparse
-import torch
 from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.callbacks import ModelCheckpoint
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI, SaveConfigCallback
@@ -25,7 +27,7 @@ import slt_zoo
 from slt_zoo import recipes
 from slt_zoo.callbacks import NonFiniteLossGuard, PredictionWriter, SampleTable, SaveOnInterrupt
 from slt_zoo.data.base import SLTDataModule
-from slt_zoo.errors import CheckpointError, ConfigError, nearest
+from slt_zoo.errors import CheckpointError, ConfigError, UnknownNameError, nearest
 from slt_zoo.loading import read_checkpoint
 from slt_zoo.models.base import SLTModule
 
@@ -54,13 +56,35 @@ class Card:
 
 
 class _Parser(LightningArgumentParser):
-    """Names the nearest option when one is misspelt, without the dump of everything that follows in jsonargparse."""
+    """Tells an error of use in a few lines, with the nearest option, instead of all options and their types."""
 
     def error(self, message: str, ex: Exception | None = None) -> Any:
-        unknown = [w.split("=")[0] for w in message.split() if w.startswith("--")] if "nrecognized" in message else []
-        known = [option for action in self._actions for option in action.option_strings]
-        hints = [f"{w}: did you mean {' or '.join(near)}?" for w in unknown if (near := nearest(w, known))]
-        super().error("\n".join([message, *hints]), ex)
+        """Raise what jsonargparse would print and exit on.
+
+        Raises:
+            ConfigError: always.
+        """
+        known = {option for action in self._actions for option in action.option_strings}
+        hints = []
+        for option in re.findall(r"(--[\w.]+)", message) if "nrecognized" in message else []:
+            hints += [f"{option}: did you mean {' or '.join(near)}?" if (near := nearest(option, known)) else option]
+        for path, option in re.findall(r"class_path '([\w.]+)':\s+Option '(\w+)' is not accepted", message):
+            near = nearest(option, _arguments_of(path))
+            hints += [f"{path} has no argument {option!r}" + (f"; did you mean {' or '.join(near)}?" if near else "")]
+        raise ConfigError(
+            message.strip() if not hints else hints[0],
+            found=message.strip().splitlines()[-1].strip() if hints else None,
+            todo="; ".join(hints[1:])
+            or f"`slt-zoo {self.prog.split()[-1]} --help` lists the options, "
+            "`--model.help CLASS` and `--data.help CLASS` those of a class",
+        ) from ex
+
+
+def _arguments_of(path: str) -> list[str]:
+    """Names of a class's arguments, those of its bases included."""
+    module, _, name = path.rpartition(".")
+    cls = getattr(importlib.import_module(module), name)
+    return [n for base in inspect.getmro(cls) for n in inspect.signature(base).parameters if base is not object]
 
 
 class SaveRunConfig(SaveConfigCallback):
@@ -181,7 +205,6 @@ def main(argv: Sequence[str]) -> int:
             seed_everything_default=0,
             auto_configure_optimizers=False,
             load_from_checkpoint_support=False,  # hyper-parameters are recorded by the models, as plain data
-            args=words,
         )
     return 0
 
@@ -201,11 +224,22 @@ def _expand(words: list[str]) -> list[str]:
             out.append(f"{option}={recipes.resolve(value)[0]}")
         elif before in ("--model", "--data") or option in ("--model", "--data"):
             name = value or word
-            known = {**slt_zoo._MODELS, **slt_zoo._CORPORA}
+            kind = (before if before in ("--model", "--data") else option).removeprefix("--")
+            known = slt_zoo._MODELS if kind == "model" else slt_zoo._CORPORA
+            if "." not in name and "/" not in name and name not in known:
+                raise UnknownNameError({"model": "model", "data": "corpus"}[kind], name, known)
             out.append(word[: len(word) - len(name)] + (f"slt_zoo.{name}" if name in known else name))
         else:
             out.append(word)
     return out
+
+
+_NOISE = (
+    r".*isinstance\(treespec, LeafSpec\).*",  # lightning's own use of torch
+    r"Checkpoint directory .* exists and is not empty",  # the run folder is guarded by us
+    r"The number of training batches .* is smaller than the logging interval",
+    r"The '.*_dataloader' does not have many workers",  # poses and features are read faster than a worker starts
+)
 
 
 class _NoTips(logging.Filter):
@@ -218,6 +252,8 @@ def _quiet_tips() -> Any:
     """Lightning's advertising is no message of ours."""
     loggers = [logging.getLogger(f"lightning.pytorch{name}") for name in ("", ".utilities.rank_zero")]
     silencer = _NoTips()
+    for about in _NOISE:
+        warnings.filterwarnings("ignore", message=about)
     for logger in loggers:
         logger.addFilter(silencer)
     try:
@@ -229,9 +265,9 @@ def _quiet_tips() -> Any:
 
 @contextmanager
 def _own_argv(words: list[str]) -> Any:
-    """Processes that Lightning starts run this command again: they read it off ``sys.argv``."""
+    """LightningCLI reads ``sys.argv``, and so do the processes that Lightning starts."""
     old = sys.argv
-    sys.argv = [old[0] if old and old[0] else "slt-zoo"]
+    sys.argv = [old[0] if old and old[0] else "slt-zoo", *words]
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
     try:
         yield

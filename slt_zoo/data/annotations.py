@@ -45,7 +45,9 @@ def read_text(path: Path) -> str:
             todo="convert the file to UTF-8, or take the file of the release",
         ) from cause
     if "\0" in text:
-        raise AnnotationError("NUL bytes in a text file", where=f"{path}, line {text[: text.index(chr(0))].count(chr(10)) + 1}")
+        raise AnnotationError(
+            "NUL bytes in a text file", where=f"{path}, line {text[: text.index(chr(0))].count(chr(10)) + 1}"
+        )
     return text.replace("\r\n", "\n").replace("\r", "\n")
 
 
@@ -90,7 +92,9 @@ def _after_header(first: str, path: Path, columns: Sequence[str], delimiter: str
         raise AnnotationError(
             "the header names other columns", where=path, expected=delimiter.join(columns), found=first[:120]
         )
-    other = {name: first.count(sign) for name, sign in {"tab": "\t", "comma": ",", "semicolon": ";", "bar": "|"}.items()}
+    other = {
+        name: first.count(sign) for name, sign in {"tab": "\t", "comma": ",", "semicolon": ";", "bar": "|"}.items()
+    }
     likely = max(other, key=lambda name: other[name])
     hint = f"it has {other[likely]} of {likely}: the file looks {likely}-separated" if other[likely] else None
     raise AnnotationError(

@@ -11,10 +11,10 @@ from typing import Any, ClassVar, Literal
 
 from lightning.pytorch import LightningDataModule
 from lightning.pytorch.overrides.distributed import UnrepeatedDistributedSampler
-from lightning.pytorch.utilities.rank_zero import rank_zero_warn
+from lightning.pytorch.utilities import rank_zero_warn
 from torch.utils.data import DataLoader
 
-from slt_zoo.data.checks import check_needs, check_splits_apart, find_missing_media
+from slt_zoo.data.checks import check_needs, check_splits_apart, find_missing_media, report_texts, shared_texts
 from slt_zoo.data.clips import ClipDataset
 from slt_zoo.data.manifest import Manifest
 from slt_zoo.data.places import Place, find_place
@@ -117,7 +117,7 @@ class SLTDataModule(LightningDataModule):
     # What users call.
 
     @property
-    def name(self) -> str:
+    def corpus(self) -> str:
         """Name of the corpus in messages and results."""
         return type(self).__name__
 
@@ -136,15 +136,17 @@ class SLTDataModule(LightningDataModule):
         split = as_split(split)
         if split not in self._manifests:
             samples = (replace(s, media=self.locate(s)) for s in self.read_annotations(split))
-            manifest = Manifest(samples, corpus=self.name, split=split)
+            manifest = Manifest(samples, corpus=self.corpus, split=split)
             self._compare_with_published(manifest)
+            for oddity in report_texts(manifest):
+                rank_zero_warn(oddity)
             self._manifests[split] = self._reduce(manifest)
         return self._manifests[split]
 
     def facts(self) -> DataFacts:
         """What a model records about its data."""
         return DataFacts(
-            corpus=self.name,
+            corpus=self.corpus,
             language=self.language,
             sign_language=self.sign_language,
             fps=self.fps,
@@ -168,8 +170,11 @@ class SLTDataModule(LightningDataModule):
             self._spec = spec
         splits = list(dict.fromkeys(splits))
         for split in splits:
+            self._skip_empty(split, spec)
             check_needs(self.manifest(split), spec, model, str(self.root))
         check_splits_apart([self.manifest(split) for split in splits])
+        if "train" in splits:
+            self._tell_leaks([split for split in splits if split != "train"])
         for split in splits:
             self._check_media(split, spec)
 
@@ -180,7 +185,7 @@ class SLTDataModule(LightningDataModule):
         """
         if self._spec is None:
             raise ConfigError(
-                f"{self.name} does not know what to read yet",
+                f"{self.corpus} does not know what to read yet",
                 todo="call data.bind(model.input_spec, ['test']) first, or let a Trainer do it",
             )
         split = as_split(split)
@@ -259,7 +264,7 @@ class SLTDataModule(LightningDataModule):
                 unknown = [i for i in ids if i not in set(manifest.ids)]
                 if unknown:
                     raise DatasetError(
-                        f"{self.name} {manifest.split}: {len(unknown)} ids of the subset are not in the corpus",
+                        f"{self.corpus} {manifest.split}: {len(unknown)} ids of the subset are not in the corpus",
                         where=self.subset,
                         found=first_few(unknown),
                     )
@@ -276,14 +281,37 @@ class SLTDataModule(LightningDataModule):
             return
         if len(manifest) != expected.samples:
             rank_zero_warn(
-                f"{self.name} {manifest.split}: {len(manifest)} samples, the release has {expected.samples}; "
+                f"{self.corpus} {manifest.split}: {len(manifest)} samples, the release has {expected.samples}; "
                 "scores are not comparable with published ones"
             )
         elif expected.annotation_hash not in (None, manifest.annotation_hash):
             rank_zero_warn(
-                f"{self.name} {manifest.split}: texts or glosses are not those of the release "
+                f"{self.corpus} {manifest.split}: texts or glosses are not those of the release "
                 f"(hash {manifest.annotation_hash[:12]}, known {str(expected.annotation_hash)[:12]})"
             )
+
+    def _skip_empty(self, split: Split, spec: InputSpec) -> None:
+        """Training samples whose text or glosses are empty go, where the person said so."""
+        if split != "train" or self.on_bad_sample != "skip":
+            return
+        manifest = self.manifest(split)
+        columns = [manifest.column(need) for need in spec.needs & {"text", "gloss", "question"}]
+        empty = [i for i, *values in zip(manifest.ids, *columns, strict=True) if not all(values)]
+        if 0 < len(empty) < len(manifest):
+            self._skip(split, empty, "with an empty text, gloss or question")
+
+    def _skip(self, split: Split, ids: list[str], why: str) -> None:
+        gone = set(ids)
+        self.skipped.setdefault(split, []).extend(ids)
+        self._manifests[split] = self.manifest(split).subset(i for i in self.manifest(split).ids if i not in gone)
+        rank_zero_warn(f"{self.corpus} {split}: {len(ids)} samples {why} are skipped: {first_few(ids)}")
+
+    def _tell_leaks(self, splits: list[Split]) -> None:
+        for split in splits:
+            shared = shared_texts(self.manifest("train"), self.manifest(split))
+            if shared:
+                total = len(self.manifest(split))
+                rank_zero_warn(f"{self.corpus}: {shared} of {total} texts of {split} also occur in train")
 
     def _check_media(self, split: Split, spec: InputSpec) -> None:
         if spec.modality == "none":
@@ -294,16 +322,13 @@ class SLTDataModule(LightningDataModule):
             return
         may_skip = split == "train" and len(missing) < len(manifest)
         if may_skip and self.on_bad_sample == "skip":
-            self.skipped[split] = missing
-            gone = set(missing)
-            self._manifests[split] = manifest.subset(i for i in manifest.ids if i not in gone)
-            rank_zero_warn(f"{self.name} {split}: {len(missing)} samples without {spec.modality} are skipped")
+            self._skip(split, missing, f"without {spec.modality}")
             return
         todo = self.media_advice(spec.modality)
         if may_skip:
             todo += f"; on_bad_sample='skip' goes on with {len(manifest) - len(missing)}"
         raise MissingMediaError(
-            f"{self.name} {split}: {len(missing)} of {len(manifest)} samples have no {spec.modality}",
+            f"{self.corpus} {split}: {len(missing)} of {len(manifest)} samples have no {spec.modality}",
             where=example,
             found=f"missing for {first_few(missing)}",
             todo=todo,

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from pathlib import Path
 
+from slt_zoo.data.listing import FolderIndex
 from slt_zoo.data.manifest import Manifest
 from slt_zoo.errors import ConfigError, DatasetError, first_few
 from slt_zoo.types import InputSpec
 
-__all__ = ["check_needs", "check_splits_apart", "find_missing_media"]
+__all__ = ["check_needs", "check_splits_apart", "find_missing_media", "report_texts", "shared_texts"]
+
+ZERO_WIDTH = "\u200b"
 
 
 def check_needs(manifest: Manifest, spec: InputSpec, model: str, root: str) -> None:
@@ -24,6 +26,7 @@ def check_needs(manifest: Manifest, spec: InputSpec, model: str, root: str) -> N
     advice = {
         "gloss": "choose a corpus with glosses, or a model without",
         "question": "choose a question-answering corpus",
+        "text": "remove these rows; on_bad_sample='skip' leaves them out of training",
         "segments": "run `slt-zoo segment`, or pass data.segments=fixed-8 for a quick try",
     }
     for need in sorted(spec.needs):
@@ -60,21 +63,40 @@ def check_splits_apart(manifests: Sequence[Manifest]) -> None:
 def find_missing_media(manifest: Manifest, modality: str) -> tuple[list[str], str | None]:
     """Ids without media of a kind, and one place where it should have been.
 
-    One listing a folder, not one look a sample: a folder on a network disk makes the difference between seconds
-    and minutes.
+    One listing a folder, not one look a sample: on a network disk that is the difference between seconds and minutes.
     """
-    listings: dict[str, set[str]] = {}
+    listings: dict[str, FolderIndex] = {}
     missing: list[str] = []
     example: str | None = None
     for sample in manifest:
         media = sample.media.get(modality)
         if media is not None:
-            path = Path(media.path)
-            folder = str(path.parent)
-            if folder not in listings:
-                listings[folder] = {e.name for e in os.scandir(folder)} if path.parent.is_dir() else set()
-            if path.name in listings[folder]:
+            folder, name = os.path.split(media.path)
+            if listings.setdefault(folder, FolderIndex(folder)).has(name):
                 continue
             example = example or media.path
         missing.append(sample.id)
     return missing, example
+
+
+def report_texts(manifest: Manifest) -> list[str]:
+    """What is odd about the texts of a split, each a sentence; nothing is changed: references are the annotation's."""
+    texts: list[str] = manifest.column("text")
+    odd = [i for i, t in zip(manifest.ids, texts, strict=True) if t and (t != " ".join(t.split()) or ZERO_WIDTH in t)]
+    empty = [i for i, t in zip(manifest.ids, texts, strict=True) if not t.strip()]
+    name = f"{manifest.corpus} {manifest.split}"
+    found = []
+    if odd:
+        found.append(
+            f"{name}: {len(odd)} texts have outer, doubled, no-break or zero-width spaces ({first_few(odd, 2)}); "
+            "models see words, references keep them"
+        )
+    if empty:
+        found.append(f"{name}: {len(empty)} samples have an empty text ({first_few(empty, 2)})")
+    return found
+
+
+def shared_texts(train: Manifest, other: Manifest) -> int:
+    """How many samples of ``other`` have a text that also occurs in ``train``."""
+    known = set(train.column("text"))
+    return sum(text in known for text in other.column("text") if text)

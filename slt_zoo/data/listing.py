@@ -75,7 +75,7 @@ def require_path(path: str, sample_id: str) -> Path:
         return wanted.with_name(twin)
     raise MissingMediaError(
         f"sample {sample_id}: {path!r} does not exist",
-        where=None if path.isascii() else f"in ASCII: {ascii(path)}",
+        where=None if path.isascii() else f"in ASCII: {path!a}",
         found=_what_is_there(wanted, index),
     )
 
@@ -96,4 +96,4 @@ def _what_is_there(wanted: Path, index: FolderIndex) -> str:
 
 
 def _some(names: list[str]) -> str:
-    return first_few([repr(n) if n.isascii() else f"{n!r} ({ascii(n)})" for n in names]) or "nothing"
+    return first_few([repr(n) if n.isascii() else f"{n!r} ({n!a})" for n in names]) or "nothing"

@@ -9,7 +9,6 @@ of OpenPose and COCO-WholeBody, another and smaller set, are ``face.ibug_<n>``.
 from __future__ import annotations
 
 import re
-from functools import lru_cache
 
 from slt_zoo.errors import ConfigError, UnknownNameError, first_few
 
@@ -100,7 +99,6 @@ def named_points(name: str) -> tuple[str, ...]:
     return known[name]
 
 
-@lru_cache(maxsize=64)
 def mirror_points(points: tuple[str, ...]) -> tuple[int, ...]:
     """Which point takes each point's place when left and right are exchanged.
 

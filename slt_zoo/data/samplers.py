@@ -43,13 +43,19 @@ class TrainBatches(DistributedSampler[list[Key]]):
         num_replicas: int = 1,
         rank: int = 0,
     ) -> None:
-        super().__init__(range(num_samples), num_replicas=num_replicas, rank=rank, shuffle=True, seed=seed)  # type: ignore[arg-type]
+        super().__init__(
+            range(num_samples),  # type: ignore[arg-type]  # only its length is used
+            num_replicas=num_replicas,
+            rank=rank,
+            shuffle=True,
+            seed=seed,
+        )
         if (bucket or frames_per_batch is not None) and lengths is None:
             raise ValueError("buckets and a budget of frames need the lengths of the samples")
         self.size, self.batch_size, self.budget, self.bucket = num_samples, batch_size, frames_per_batch, bucket
         self.lengths = None if lengths is None else np.asarray(lengths)
 
-    def __iter__(self) -> Iterator[list[Key]]:  # type: ignore[override]
+    def __iter__(self) -> Iterator[list[Key]]:
         batches = self._batches(self.epoch)
         for batch in batches[self.rank :: self.num_replicas]:
             yield [(int(i), self.epoch) for i in batch]

@@ -12,7 +12,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, ClassVar
 
-from lightning.pytorch.utilities.rank_zero import rank_zero_warn
+from lightning.pytorch.utilities import rank_zero_warn
 
 from slt_zoo.data.annotations import Row, read_rows
 from slt_zoo.data.base import Expected, SLTDataModule
@@ -46,9 +46,9 @@ class Phoenix14T(SLTDataModule):
     fps = 25.0
     protocol = "phoenix14t/signjoey"
     expected: ClassVar[dict[Split, Expected]] = {
-        "train": Expected(7096),
-        "dev": Expected(519),
-        "test": Expected(642),
+        "train": Expected(7096, "be6dab074cf2bedba71423de5022275b5b25e86ce6f6ecd8e2c1fb68ce2bb87b"),
+        "dev": Expected(519, "d71b2cb681c62666bbe6081cd908dc407fec73f3a72d1132fe347a6b634ef676"),
+        "test": Expected(642, "688c4713e5c8177b3b46e23f7e1f06bb58ec9196a14605993c308366cd0d58ca"),
     }
 
     def __init__(

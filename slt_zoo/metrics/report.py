@@ -17,7 +17,7 @@ from slt_zoo.types import Prediction
 
 __all__ = ["SIMULATED_NOTE", "ScoreReport", "ScoredSplit", "check_ids", "reference_hash", "score"]
 
-SIMULATED_NOTE = "Simulated signing is no sign language: this score is not a translation result."
+SIMULATED_NOTE = "Simulated signing is no sign language; no score on it is a translation result."
 
 
 @dataclass(frozen=True)

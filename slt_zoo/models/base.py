@@ -78,7 +78,7 @@ class SLTModule(LightningModule):
         self.codecs = {}
         self.scored: dict[Split, ScoredSplit] = {}
         self.skipped: set[str] = set()
-        self._collectors: dict[str, PredictionCollector] = {}
+        self._collectors = {MAIN: PredictionCollector()}
 
     # What a paper writes.
 
@@ -209,10 +209,17 @@ class SLTModule(LightningModule):
         self._evaluate("test", batch)
 
     def predict_step(self, batch: Batch, batch_idx: int) -> list[Prediction]:
-        """Hypotheses alone; references stay out unless the corpus has them."""
+        """Hypotheses; references are beside them where the corpus has some."""
         extra = self.extra_hypotheses(batch)
+        data = getattr(self.trainer, "datamodule", None)
+        known = data.manifest(data.predict_split) if isinstance(data, SLTDataModule) else None
         return [
-            Prediction(sample_id, hypothesis, extra={name: texts[i] for name, texts in extra.items()})
+            Prediction(
+                sample_id,
+                hypothesis,
+                () if known is None else self.references_of(known.by_id(sample_id)),
+                {name: texts[i] for name, texts in extra.items()},
+            )
             for i, (sample_id, hypothesis) in enumerate(zip(batch.id, self.translate(batch), strict=True))
         ]
 
@@ -246,7 +253,7 @@ class SLTModule(LightningModule):
                 self._collectors.setdefault(name, PredictionCollector()).add(batch.id, texts)
 
     def _score(self, split: Split) -> None:
-        collectors, self._collectors = self._collectors, {}
+        collectors, self._collectors = self._collectors, {MAIN: PredictionCollector()}
         if self.trainer.sanity_checking or not self.translates:
             return
         limits = {"dev": self.trainer.limit_val_batches, "test": self.trainer.limit_test_batches}

@@ -12,7 +12,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 import torch
 from lightning.pytorch.cli import OptimizerCallable
@@ -20,7 +20,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from slt_zoo.data.base import SLTDataModule
-from slt_zoo.data.pose_layouts import point_set
+from slt_zoo.data.pose_layouts import named_points
 from slt_zoo.data.selection import BlockSample, ChainSelect, Truncate
 from slt_zoo.data.transforms import (
     CentreOnShoulders,
@@ -246,6 +246,7 @@ class SignAttention(SLTModule):
     ) -> None:
         super().__init__(optimizer=optimizer, **base)
         self.target = target
+        self._points()  # a misspelt name is told now
         if max_tokens < 3:
             raise ConfigError("max_tokens counts both ends and must be at least 3", found=max_tokens)
 
@@ -255,7 +256,7 @@ class SignAttention(SLTModule):
         hp = self.hparams
         return InputSpec(
             modality=hp["modality"],
-            needs=frozenset({"gloss"} if self.target == "gloss" else ()),
+            needs=frozenset({self.target}),
             train=ClipPipeline(self._select(training=True), self._transform(training=True)),
             evaluation=ClipPipeline(self._select(training=False), self._transform(training=False)),
         )
@@ -272,7 +273,7 @@ class SignAttention(SLTModule):
         if hp["modality"] == "pose":
             if hp["normalise"] == "shoulders" and not hp["legacy"]:
                 steps.append(CentreOnShoulders())
-            steps += [ChoosePoints(hp["points"]), KeepDims(2)]
+            steps += [ChoosePoints(self._points()), KeepDims(2)]
             if training and hp["augment"]:
                 strength = float(hp["augment"])
                 steps.append(
@@ -288,7 +289,7 @@ class SignAttention(SLTModule):
         """The network for the points or the feature width, and the vocabulary."""
         hp = self.hparams
         if hp["modality"] == "pose":
-            input_dim = 2 * len(point_set(hp["points"]))
+            input_dim = 2 * len(self._points())
         elif self.facts.feature_dim is not None:
             input_dim = self.facts.feature_dim
         else:
@@ -299,6 +300,15 @@ class SignAttention(SLTModule):
         return SignAttentionNet(
             input_dim, len(self.codec), max_len=longest, **{name: hp[name] for name in (*sizes, *more)}
         )
+
+    @property
+    def network(self) -> SignAttentionNet:
+        """The network, with its type."""
+        return cast(SignAttentionNet, self.net)
+
+    def _points(self) -> tuple[str, ...]:
+        points = self.hparams["points"]
+        return named_points(points) if isinstance(points, str) else tuple(points)
 
     @property
     def codec(self) -> TextCodec:
@@ -329,9 +339,7 @@ class SignAttention(SLTModule):
         truth = ids[:, 1:][valid[:, 1:]]
         weights = hp["class_weights"]
         weight = torch.tensor(weights, device=self.device) if isinstance(weights, list) else None
-        total = F.cross_entropy(
-            logits.float(), truth, weight, label_smoothing=hp["label_smoothing"], reduction="sum"
-        )
+        total = F.cross_entropy(logits.float(), truth, weight, label_smoothing=hp["label_smoothing"], reduction="sum")
         count = valid[:, 1:].sum() if weight is None else weight[truth].sum()
         return Losses(self.mean(total, count), {"token_accuracy": (logits.argmax(-1) == truth).float().mean()})
 
@@ -349,8 +357,8 @@ class SignAttention(SLTModule):
             raise ConfigError("attention is explained in eval mode", todo="call model.eval() first")
         memory, mask = self._encode(batch)
         ids = self._search(memory, mask)
-        with capture(self.net.decoder) as records:
-            self.net.decode(ids[:, :-1], memory, mask)
+        with capture(self.network.decoder) as records:
+            self.network.decode(ids[:, :-1], memory, mask)
         cross, own = (torch.stack([r[kind].weights for r in records.values()], 1) for kind in ("cross", "self"))
         maps = []
         for i, row in enumerate(ids.tolist()):
@@ -371,7 +379,7 @@ class SignAttention(SLTModule):
 
     def _encode(self, batch: Batch) -> tuple[Tensor, Tensor]:
         frames, mask = self._source(batch)
-        return self.net.encode(frames, mask), mask
+        return self.network.encode(frames, mask), mask
 
     def _source(self, batch: Batch) -> tuple[Tensor, Tensor]:
         """``(B, S, E)`` and its mask ``(B, S)``, True = valid."""
@@ -387,7 +395,7 @@ class SignAttention(SLTModule):
         hp, codec = self.hparams, self.codec
 
         def next_log_probs(prefixes: Tensor, rows: Tensor) -> Tensor:
-            logits = self.net.decode(prefixes, memory[rows], mask[rows], causal=not hp["legacy"])
+            logits = self.network.decode(prefixes, memory[rows], mask[rows], causal=not hp["legacy"])
             return logits[:, -1].float().log_softmax(-1)
 
         ends: dict[str, Any] = {"bos_id": codec.bos_id, "eos_id": codec.eos_id, "max_len": hp["max_tokens"]}

@@ -1,6 +1,7 @@
 """Recipes: YAML files ``<model>/<corpus>/<n>_<phase>.yaml``, named ``zoo:<model>/<corpus>/<phase>``.
 
-``<model>/tiny.yaml`` is an overlay of small sizes, named ``zoo:<model>/tiny``; it goes on top of any recipe of the model.
+``<model>/tiny.yaml`` is an overlay of small sizes, named ``zoo:<model>/tiny``, that goes on top of any
+recipe of the model.
 """
 
 from __future__ import annotations

@@ -19,9 +19,7 @@ Array = NDArray[np.float64]
 
 # A hand of length 1 in its own axes: towards the thumb, along the fingers, out of the palm.
 _KNUCKLES = np.array([[0.16, 0.12, 0.03], [0.17, 0.52, 0.0], [0.05, 0.54, 0.0], [-0.06, 0.51, 0.0], [-0.16, 0.45, 0.0]])
-_BONES = np.array(
-    [[0.20, 0.15, 0.13], [0.24, 0.14, 0.11], [0.27, 0.16, 0.12], [0.25, 0.15, 0.12], [0.19, 0.11, 0.10]]
-)
+_BONES = np.array([[0.20, 0.15, 0.13], [0.24, 0.14, 0.11], [0.27, 0.16, 0.12], [0.25, 0.15, 0.12], [0.19, 0.11, 0.10]])
 _FAN = np.array([0.0, 0.28, 0.05, -0.18, -0.40])  # radians at spread 1, about the palm's normal
 _FOLD = np.cumsum(np.radians([[80.0, 95.0, 60.0]] * 5), axis=1)  # of each bone against the palm, at bend 1
 _THUMB_AXES = np.array([[0.75, 0.66, 0.0], [-0.45, 0.25, 0.86]])  # stretched, and folded over the palm

@@ -121,9 +121,7 @@ class Camera:
     yaw: float
 
     @classmethod
-    def of(
-        cls, signer: Signer, frame_size: tuple[int, int], variation: Variation, rng: np.random.Generator
-    ) -> Camera:
+    def of(cls, signer: Signer, frame_size: tuple[int, int], variation: Variation, rng: np.random.Generator) -> Camera:
         """The camera of one clip: the signer's own, and how one happens to sit this time."""
         width, height = frame_size
         unit = _SHOULDERS * min(width, height * 210 / 260)

@@ -128,6 +128,7 @@ class WordCodec:
 
 
 def _split(text: str, level: Level) -> list[str]:
+    text = text.replace("\u200b", "")  # a zero-width space is no character of a word
     return text.split() if level == "word" else [c for c in text if not c.isspace()]
 
 

@@ -77,7 +77,9 @@ def frames_of(media: Media, total: int, fps: float | None, where: str) -> range:
     if stop <= first:
         raise MediaError(f"{segment} holds no frame at {fps:g} frames a second", where=where)
     if stop > total + 1:  # one frame more is a matter of rounding
-        warn_few("segments past the end", where, lambda: f"{segment} is cut at the end of the file, {total / fps:.2f} s")
+        warn_few(
+            "segments past the end", where, lambda: f"{segment} is cut at the end of the file, {total / fps:.2f} s"
+        )
     return range(first, min(stop, total))
 
 
@@ -123,7 +125,8 @@ def load_array(path: Path, where: str) -> NDArray[Any]:
     """
     with path.open("rb") as file:
         head = file.read(128)
-    if head.startswith(b"\x80") or (head.startswith(b"\x93NUMPY") and b"'|O'" in head):
+    is_npy = head.startswith(b"\x93NUMPY")
+    if head.startswith(b"\x80") or (is_npy and b"'|O'" in head):
         raise MediaError(
             "a pickled object, not an array of numbers: refused",
             where=where,
@@ -131,12 +134,14 @@ def load_array(path: Path, where: str) -> NDArray[Any]:
             todo="a pickle can run any code when it is opened. Where you trust it, convert it: "
             "numpy.save(new, numpy.asarray(numpy.load(old, allow_pickle=True).tolist(), dtype='float32'))",
         )
+    if not is_npy:
+        raise MediaError("not a .npy file", where=where, found=f"it begins with {head[:8]!r}" if head else "0 bytes")
     try:
         array: NDArray[Any] = np.load(path, mmap_mode="r", allow_pickle=False)
-    except (ValueError, EOFError) as cause:
+    except ValueError as cause:
         raise MediaError(f"cannot read as .npy: {cause}", where=where, found=f"{path.stat().st_size} bytes") from cause
-    if not isinstance(array, np.ndarray) or array.dtype.kind not in "fiu":
-        raise MediaError("not an array of real numbers", where=where, found=getattr(array, "dtype", type(array)))
+    if array.dtype.kind not in "fiu":
+        raise MediaError("not an array of real numbers", where=where, found=f"dtype {array.dtype}")
     if array.ndim == 0 or 0 in array.shape:
         raise MediaError(f"0 frames in an array of shape {array.shape}", where=where)
     return array

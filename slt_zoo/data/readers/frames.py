@@ -6,6 +6,7 @@ import io
 import logging
 import os
 import re
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -80,8 +81,8 @@ class FrameReader:
                     found=f"{w}x{h}",
                 )
             frames[row] = image.transpose(2, 0, 1)
-        out = torch.from_numpy(frames)
-        return {"frames": out if len(wanted) == len(back) and (np.diff(back) > 0).all() else out[torch.from_numpy(back)]}
+        in_order = np.array_equal(back, np.arange(len(wanted)))
+        return {"frames": torch.from_numpy(frames if in_order else frames[back])}
 
     def _decode(self, frame: int) -> NDArray[np.uint8]:
         """``(H, W, 3)``. By Pillow: torchvision's decoder kills the process at a damaged PNG (0.29, libpng error)."""
@@ -126,4 +127,4 @@ def _list_images(folder: Path, sample_id: str) -> dict[int, Path]:
 
 
 def _first_gap(numbers: list[int]) -> int | None:
-    return next((a + 1 for a, b in zip(numbers, numbers[1:], strict=False) if b != a + 1), None)
+    return next((a + 1 for a, b in pairwise(numbers) if b != a + 1), None)

@@ -54,7 +54,7 @@ def open_reader(kind: str, media: Media, *, sample_id: str) -> Reader:
     try:
         return openers[kind](require_path(media.path, sample_id), media, sample_id)
     except OSError as cause:
-        raise MediaError(f"cannot read: {cause.strerror}", where=place(sample_id, media.path)) from cause
+        raise MediaError(f"cannot read: {cause.strerror or cause}", where=place(sample_id, media.path)) from cause
 
 
 def _open_pose(path: Path, media: Media, sample_id: str) -> Reader:

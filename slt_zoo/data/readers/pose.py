@@ -58,6 +58,8 @@ def check_layout(points: tuple[str, ...], layout: str | None, where: str) -> Non
 class PoseReader:
     """Reads the person with the highest mean confidence, where there are several.
 
+    Confidences are limited to [0, 1]: interpolating tools write some just outside.
+
     Args:
         arrays: of the whole file.
         media: its ``start``, ``end``, ``fps``, ``num_frames``.
@@ -100,14 +102,16 @@ class PoseReader:
         raw = self._coords[rows]
         with np.errstate(over="ignore"):  # float64 beyond float32: inf, and so found below
             coords = np.array(raw, dtype=np.float32, order="C")
-        valid = np.isfinite(coords).all(-1)
+        finite = np.isfinite(coords)
+        # The reduction over 3 numbers is most of the time of a read: skip it for clips that are whole.
+        valid = np.ones(coords.shape[:2], dtype=np.bool_) if finite.all() else np.asarray(finite.all(-1))
         if self._conf is None:
             conf = valid.astype(np.float32)
-            bad = np.isinf(coords).any(-1) if self._nan_is_missing else ~valid
+            bad = np.asarray(np.isinf(coords).any(-1)) if self._nan_is_missing and not valid.all() else ~valid
         else:
             given = np.asarray(self._conf[rows], dtype=np.float32)
-            conf = np.where(valid & np.isfinite(given), given, np.float32(0)).clip(0, 1)
             bad = ~np.isfinite(given) | (~valid & (given != 0))
+            conf = np.where(bad, np.float32(0), given).clip(0, 1)
         coords[conf == 0] = 0
         return coords, conf, bad
 

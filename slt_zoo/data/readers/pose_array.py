@@ -82,8 +82,7 @@ def _guess(shape: tuple[int, ...], where: str) -> str:
 
 def _fits(shape: tuple[int, ...]) -> list[str]:
     """Layouts and point sets that the last axes can be, each choice of points once."""
-    distinct = {points: name for name, points in reversed((LAYOUTS | POINT_SETS).items())}
-    names = list(reversed(distinct.values()))
+    names = {points: name for name, points in (POINT_SETS | LAYOUTS).items()}.values()
     if len(shape) == 2:
         return [n for n in names if shape[1] in (2 * len(named_points(n)), 3 * len(named_points(n)))]
     return [n for n in names if shape[-2] == len(named_points(n)) and shape[-1] in (2, 3)]

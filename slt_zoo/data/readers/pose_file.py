@@ -1,8 +1,8 @@
 """``.pose`` files, versions 0.1 and 0.2.
 
-`pose_format` reads the header. The body is mapped into memory here: `pose_format` copies all of it into a masked
-array, takes a cut file of version 0.1 for a shorter one (its confidences are then read out of the coordinates), and
-counts no more than the file says, where version 0.1 overflows at 65,536 frames.
+`pose_format` reads the header. The body is mapped into memory here, so that only the frames asked for are read, and
+so that a cut file is noticed: `pose_format` takes one of version 0.1 for a shorter clip, and then reads confidences
+out of coordinates.
 """
 
 from __future__ import annotations
@@ -10,9 +10,8 @@ from __future__ import annotations
 import math
 import mmap
 import struct
-from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import NamedTuple
 
 import numpy as np
 
@@ -30,11 +29,6 @@ _PARTS = {
     "POSE_WORLD_LANDMARKS": "world",
 }
 _BODY = {0.1: struct.Struct("<HHH"), 0.2: struct.Struct("<fIH")}  # frames a second, frames, persons
-
-
-@lru_cache(maxsize=64)
-def _names(components: tuple[tuple[str, tuple[str, ...]], ...]) -> tuple[str, ...]:
-    return tuple(f"{_PARTS.get(c, c.lower())}.{p.lower()}" for c, points in components for p in points)
 
 
 def load_pose_file(path: Path, media: Media, where: str) -> PoseArrays:
@@ -57,38 +51,58 @@ def load_pose_file(path: Path, media: Media, where: str) -> PoseArrays:
             found=f"version {version:g}, or another kind of file",
         )
     try:
-        header, at = _read_header(data)
+        points, dims, at = _read_header(data)
         fps, declared, persons = _BODY[version].unpack_from(data, at)
     except (struct.error, UnicodeDecodeError, TypeError, ValueError, IndexError) as cause:
-        raise MediaError("the header of the .pose file is cut off or damaged", where=where, found=f"{size} bytes") from (
-            cause
-        )
+        raise MediaError("the .pose file's header is cut off or damaged", where=where, found=f"{size} bytes") from cause
     at += _BODY[version].size
-    points = _names(tuple((c.name, tuple(c.points)) for c in header.components))
-    dims = header.num_dims() if header.components else 0
-    frames = declared if version > 0.1 else _count_frames(size - at, persons * len(points) * (dims + 1) * 4, declared)
-    numbers = frames * persons * len(points)
-    if size - at < numbers * (dims + 1) * 4:
+    frame_size = persons * len(points) * (dims + 1) * 4
+    frames = declared if version > 0.1 else _count_frames(size - at, frame_size, declared)
+    spare = size - at - frames * frame_size
+    if spare < 0 or (spare and version == 0.1):  # the size is all that says how many frames version 0.1 has
         raise MediaError(
-            "the .pose file is cut off",
+            "the .pose file is cut off or damaged",
             where=where,
-            expected=f"{at + numbers * (dims + 1) * 4} bytes for {frames} frames of {len(points)} points",
+            expected=f"{at + frames * frame_size} bytes for {frames} frames of {len(points)} points",
             found=f"{size} bytes",
         )
+    numbers = frames * persons * len(points)
     check_layout(points, media.layout, where)
     coords = np.frombuffer(data, "<f4", numbers * dims, at).reshape(frames, persons, len(points), dims)
     conf = np.frombuffer(data, "<f4", numbers, at + numbers * dims * 4).reshape(frames, persons, len(points))
     return PoseArrays(coords, conf, points, float(fps) if math.isfinite(fps) and fps > 0 else None)
 
 
-def _read_header(data: mmap.mmap) -> tuple[Any, int]:
-    """Header and where the body begins. `pose_format` keeps the last header, so files of one corpus parse one."""
+class _Header(NamedTuple):
+    points: tuple[str, ...]
+    dims: int
+    end: int
+
+
+_COMPONENTS = 10  # after version and size of the image, which differs between videos
+_headers: list[tuple[bytes, _Header]] = []
+
+
+def _read_header(data: mmap.mmap) -> _Header:
+    """Points, their dimensions, and where the body begins.
+
+    The last few lists of components are kept: parsing the 586 names of MediaPipe takes 2 ms, several times as long as
+    the rest of a read, and `pose_format` keeps but one header, image size included.
+    """
+    for known, header in _headers:
+        if data[_COMPONENTS : header.end] == known:
+            return header
     from pose_format.pose_header import PoseHeader
     from pose_format.utils.reader import BufferReader
 
     reader = BufferReader(data)
-    header = PoseHeader.read(reader)
-    return header, int(reader.read_offset)
+    components = PoseHeader.read(reader).components
+    points = tuple(f"{_PARTS.get(c.name, c.name.lower())}.{p.lower()}" for c in components for p in c.points)
+    dims = max((len(c.format) - 1 for c in components), default=0)
+    header = _Header(points, dims, int(reader.read_offset))
+    _headers.insert(0, (data[_COMPONENTS : header.end], header))
+    del _headers[8:]
+    return header
 
 
 def _count_frames(body: int, frame: int, declared: int) -> int:

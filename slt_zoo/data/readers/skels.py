@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import re
+import zlib
 from functools import lru_cache
 from pathlib import Path
 
@@ -30,7 +31,10 @@ def skels_ids(path: str | Path) -> list[str]:
     companion = path.with_name(re.sub(r"\.skels(\.gz)?$", ".files", path.name))
     if not companion.is_file():
         raise MissingMediaError(
-            "a .skels file needs the list of its samples", where=str(path), expected=str(companion), found="no such file"
+            "a .skels file needs the list of its samples",
+            where=repr(str(path)),
+            expected=repr(str(companion)),
+            found="no such file",
         )
     lines = companion.read_text(encoding="utf-8-sig").splitlines()
     return [re.sub(r"^(train|dev|val|valid|validation|test)/", "", line.strip()) for line in lines if line.strip()]
@@ -40,15 +44,18 @@ def load_skels(path: Path, media: Media, where: str) -> PoseArrays:
     """The sequence ``media.item`` of a ``.skels`` or ``.skels.gz`` file.
 
     The format has neither confidence nor frame rate, so all points count as seen. A plain file is indexed once and
-    read line by line; a gzipped one cannot be entered in the middle, so all its sequences stay in memory (600 bytes
-    a frame: 0.5 GB for the whole of PHOENIX14T). Unpack large ones.
+    read line by line; a gzipped one cannot be entered in the middle, so all of it stays in memory (over a kilobyte a
+    frame, 1 GB for the whole of PHOENIX14T): unpack large ones.
 
     Raises:
         MediaError: no such sequence, or a line that is no sequence.
     """
     stat = path.stat()
     check_layout(LAYOUTS["skels50"], media.layout, where)
-    index = _index(str(path), stat.st_mtime_ns, stat.st_size)
+    try:
+        index = _index(str(path), stat.st_mtime_ns, stat.st_size)
+    except (EOFError, zlib.error, gzip.BadGzipFile) as cause:
+        raise MediaError(f"the gzip file is cut off or damaged: {cause}", where=where) from cause
     item = media.item or ""
     if item not in index.lines:
         near = nearest(item, index.lines)
@@ -63,34 +70,38 @@ def load_skels(path: Path, media: Media, where: str) -> PoseArrays:
 
 
 class _SkelsIndex:
-    """Where each sequence of a file is."""
+    """Where each sequence of a file is, or, for a gzipped file, what it is."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
         ids = skels_ids(path)
         self.lines = {sample_id: line for line, sample_id in enumerate(ids)}
-        self._parsed: dict[int, NDArray[np.float32]] = {}
+        zipped = path.suffix == ".gz"
+        self._kept: list[bytes | NDArray[np.float32]] = []
         self._offsets = [0]
-        with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as file:
-            for line, text in enumerate(file):
-                if path.suffix == ".gz" and line < len(ids):
-                    self._parsed[line] = _parse(text, line, f"sample {ids[line]}, {str(path)!r}")
+        with gzip.open(path) if zipped else path.open("rb") as file:
+            for text in file:
                 self._offsets.append(self._offsets[-1] + len(text))
+                if zipped:
+                    self._kept.append(text)
         if len(self._offsets) - 1 != len(ids):
             raise MediaError(
                 "a .skels file and its list of samples differ",
-                where=str(path),
+                where=repr(str(path)),
                 expected=f"{len(ids)} lines, as in the .files beside it",
                 found=f"{len(self._offsets) - 1} lines",
             )
 
     def sequence(self, line: int, where: str) -> NDArray[np.float32]:
         """Coordinates ``(T, 50, 3)`` of a line (from 0)."""
-        if line in self._parsed:
-            return self._parsed[line]
-        with self.path.open("rb") as file:
-            file.seek(self._offsets[line])
-            return _parse(file.read(self._offsets[line + 1] - self._offsets[line]), line, where)
+        if not self._kept:
+            with self.path.open("rb") as file:
+                file.seek(self._offsets[line])
+                return _parse(file.read(self._offsets[line + 1] - self._offsets[line]), line, where)
+        kept = self._kept[line]
+        if isinstance(kept, bytes):
+            kept = self._kept[line] = _parse(kept, line, where)
+        return kept
 
 
 @lru_cache(maxsize=8)

@@ -1,0 +1,304 @@
+"""What happens to decoded poses: `TransformClip` as small frozen classes.
+
+Everywhere a missing point stays what it is: zeros with confidence 0. The usual order:
+``Compose((ChoosePoints("holistic75"), CentreOnShoulders(), KeepDims(2), SpatialAugment(...)))``. Centring needs the
+shoulders, so it comes before a choice without them (``hands42``), and always before augmentation, which turns and
+mirrors about the origin.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+from functools import lru_cache
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from slt_zoo.data.pose_layouts import LAYOUTS, POINT_SETS, mirror_points, named_points
+from slt_zoo.errors import ConfigError, MediaError, first_few
+from slt_zoo.types import Clip, TransformClip
+
+__all__ = [
+    "CentreOnShoulders",
+    "ChoosePoints",
+    "Compose",
+    "FillMissing",
+    "InterpolateFrames",
+    "KeepDims",
+    "SpatialAugment",
+]
+
+SHOULDERS = ("body.left_shoulder", "body.right_shoulder")
+
+
+@dataclass(frozen=True)
+class Compose:
+    """One transform after the other."""
+
+    steps: tuple[TransformClip, ...]
+
+    def __call__(self, clip: Clip, rng: np.random.Generator) -> Clip:
+        """See `TransformClip`."""
+        for step in self.steps:
+            clip = step(clip, rng)
+        return clip
+
+
+@dataclass(frozen=True)
+class ChoosePoints:
+    """Keeps points by name, in the order given, whatever the layout of the file.
+
+    Attributes:
+        points: names, or the name of a point set or layout of `slt_zoo.data.pose_layouts`.
+        allow_missing: points that the file's layout lacks are missing in every frame, instead of an error.
+    """
+
+    points: tuple[str, ...] | str
+    allow_missing: bool = False
+
+    def __post_init__(self) -> None:
+        if not self.names:
+            raise ConfigError("no points chosen")
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The names chosen."""
+        return named_points(self.points) if isinstance(self.points, str) else tuple(self.points)
+
+    def __call__(self, clip: Clip, rng: np.random.Generator) -> Clip:
+        """See `TransformClip`.
+
+        Raises:
+            ConfigError: the file's layout lacks some of the points; the message names the point sets it has.
+        """
+        pose, conf = _pose(clip, self)
+        names = self.names
+        index = _positions(clip.points, names, self.allow_missing)
+        pose, conf = pose[:, index], conf[:, index]
+        if self.allow_missing:
+            absent = index < 0
+            pose[:, absent], conf[:, absent] = 0, 0
+        return replace(clip, pose=pose, conf=conf, points=names)
+
+
+@dataclass(frozen=True)
+class CentreOnShoulders:
+    """Origin between the shoulders and, with ``scale``, their distance as the unit: independent of the image's size.
+
+    Origin and unit are medians over the frames in which both shoulders are there, so the body's own motion stays
+    and a bad frame does not count. The distance is that in the image plane (x, y), which is also how z is scaled.
+    ``world.*`` points, in metres about the hips, stay as they are.
+
+    Attributes:
+        scale: divide by the shoulders' distance.
+        per_frame: an origin for each frame (frames without shoulders take the clip's); the unit is the clip's.
+    """
+
+    scale: bool = True
+    per_frame: bool = False
+
+    def __call__(self, clip: Clip, rng: np.random.Generator) -> Clip:
+        """See `TransformClip`.
+
+        Raises:
+            ConfigError: the points have no shoulders.
+            MediaError: no frame has both, or they are at one place.
+        """
+        pose, conf = _pose(clip, self)
+        if not set(SHOULDERS) <= set(clip.points):
+            raise ConfigError(
+                f"CentreOnShoulders needs {' and '.join(SHOULDERS)}",
+                found=f"{len(clip.points)} points: {first_few(clip.points)}",
+                todo="put it before ChoosePoints, or choose points with the shoulders",
+            )
+        sides = _positions(clip.points, SHOULDERS, False)
+        both = (conf[:, sides] > 0).all(1)
+        if not both.any():
+            raise MediaError("no frame has both shoulders", where=f"sample {clip.sample.id}, {len(pose)} frames")
+        left, right = pose[:, sides].unbind(1)
+        middle = (left + right) / 2
+        origin = middle[both].median(0).values
+        if self.per_frame:
+            origin = torch.where(both[:, None], middle, origin)[:, None]
+        centred = pose - origin
+        if self.scale:
+            width = (left - right)[both, :2].norm(dim=1).median()
+            if not width > 0:
+                raise MediaError(
+                    "the shoulders are at one place: their distance is 0", where=f"sample {clip.sample.id}"
+                )
+            centred = centred / width
+        moved = (conf > 0) & ~_world(clip.points)
+        return replace(clip, pose=torch.where(moved[..., None], centred, pose))
+
+
+@dataclass(frozen=True)
+class KeepDims:
+    """The first ``dims`` coordinates of each point: 2 for x and y."""
+
+    dims: int = 2
+
+    def __call__(self, clip: Clip, rng: np.random.Generator) -> Clip:
+        """See `TransformClip`.
+
+        Raises:
+            ConfigError: the pose has fewer.
+        """
+        pose, _ = _pose(clip, self)
+        if not 1 <= self.dims <= pose.shape[-1]:
+            raise ConfigError(f"cannot keep {self.dims} dimensions of {pose.shape[-1]}")
+        return replace(clip, pose=pose[..., : self.dims])
+
+
+@dataclass(frozen=True)
+class FillMissing:
+    """Fills short gaps of a point by the straight line between the rows around them; confidence likewise.
+
+    Attributes:
+        max_gap: longest gap, in rows; longer ones and those at an end stay missing.
+    """
+
+    max_gap: int = 5
+
+    def __call__(self, clip: Clip, rng: np.random.Generator) -> Clip:
+        """See `TransformClip`."""
+        pose, conf = _pose(clip, self)
+        valid = conf > 0
+        time = torch.arange(len(pose))[:, None].expand_as(valid)
+        before = torch.where(valid, time, -1).cummax(0).values
+        after = torch.where(valid, time, len(pose)).flip(0).cummin(0).values.flip(0)
+        fill = ~valid & (before >= 0) & (after < len(pose)) & (after - before <= self.max_gap + 1)
+        row, point = fill.nonzero(as_tuple=True)
+        a, b = before[row, point], after[row, point]
+        weight = (row - a) / (b - a)
+        pose, conf = pose.clone(), conf.clone()
+        pose[row, point] = torch.lerp(pose[a, point], pose[b, point], weight[:, None])
+        conf[row, point] = torch.lerp(conf[a, point], conf[b, point], weight)
+        return replace(clip, pose=pose, conf=conf)
+
+
+@dataclass(frozen=True)
+class InterpolateFrames:
+    """A fixed number of rows, by straight lines in time from the first to the last row (SignAttention: 30).
+
+    A point that is missing in one of two neighbours takes the other's place; ``index`` becomes the nearest row's.
+    """
+
+    num_frames: int
+
+    def __call__(self, clip: Clip, rng: np.random.Generator) -> Clip:
+        """See `TransformClip`.
+
+        Raises:
+            ConfigError: the clip has other rows besides the pose, which would no longer fit it.
+        """
+        pose, conf = _pose(clip, self)
+        if clip.frames is not None or clip.features is not None or clip.segments is not None:
+            raise ConfigError(
+                "InterpolateFrames is for clips of poses alone", todo="interpolate before making segments"
+            )
+        rows = len(pose)
+        at = torch.linspace(0, rows - 1, self.num_frames)
+        low = at.long().clamp(max=max(rows - 2, 0))
+        high = (low + 1).clamp(max=rows - 1)
+        weight = at - low
+        weights = torch.stack([1 - weight, weight])[..., None]  # (2, T, 1)
+        confs = torch.stack([conf[low], conf[high]])
+        seen = weights * (confs > 0)
+        total = seen.sum(0)
+        mean = (seen[0, ..., None] * pose[low] + seen[1, ..., None] * pose[high]) / total.clamp(min=1e-12)[..., None]
+        return replace(
+            clip,
+            pose=mean,
+            conf=(weights * confs).sum(0),
+            index=None if clip.index is None else clip.index[at.round().long()],
+            fps=clip.fps if clip.fps is None or rows < 2 else clip.fps * (self.num_frames - 1) / (rows - 1),
+        )
+
+
+@dataclass(frozen=True)
+class SpatialAugment:
+    """Turns, scales, shears, shifts and mirrors all points of a clip alike, one draw a clip, and shakes each.
+
+    For poses centred at the origin with the shoulders' distance as unit. Each amount is drawn evenly between minus
+    and plus its limit.
+
+    Attributes:
+        rotate_deg: rotation in the image plane.
+        scale: relative, 0.1 is 0.9 to 1.1; of all coordinates.
+        shift: of x and of y.
+        shear: of x by y.
+        noise: standard deviation, each coordinate and frame for itself.
+        mirror_p: probability of exchanging left and right, by name and at x = 0.
+    """
+
+    rotate_deg: float = 0.0
+    scale: float = 0.0
+    shift: float = 0.0
+    shear: float = 0.0
+    noise: float = 0.0
+    mirror_p: float = 0.0
+
+    def __call__(self, clip: Clip, rng: np.random.Generator) -> Clip:
+        """See `TransformClip`.
+
+        Raises:
+            ConfigError: ``mirror_p`` with points that have no other side.
+        """
+        pose, conf = _pose(clip, self)
+        turn, size, lean, x, y = rng.uniform(-1, 1, 5).tolist()
+        mirror = rng.random() < self.mirror_p
+        angle, shear = math.radians(self.rotate_deg * turn), self.shear * lean
+        cos, sin = math.cos(angle), math.sin(angle)
+        dims = pose.shape[-1]
+        affine, shift = np.eye(dims, dtype=np.float32), np.zeros(dims, dtype=np.float32)
+        affine[:2, :2] = (cos, cos * shear - sin), (sin, sin * shear + cos)
+        affine *= 1 + self.scale * size
+        shift[:2] = self.shift * x, self.shift * y
+        if self.mirror_p > 0:
+            other = _other_side(clip.points)  # also where it is not drawn: an error must not wait for chance
+            if mirror:
+                pose, conf = pose[:, other], conf[:, other]
+                affine[:, 0] = -affine[:, 0]
+        pose = pose @ torch.from_numpy(affine.T) + torch.from_numpy(shift)
+        if self.noise > 0:
+            pose = pose + self.noise * torch.from_numpy(rng.standard_normal(pose.shape, dtype=np.float32))
+        return replace(clip, pose=torch.where((conf > 0)[..., None], pose, 0.0), conf=conf)
+
+
+def _pose(clip: Clip, transform: TransformClip) -> tuple[Tensor, Tensor]:
+    if clip.pose is None or clip.conf is None:
+        raise ConfigError(
+            f"{type(transform).__name__} needs poses; the clip of sample {clip.sample.id} has none",
+            todo="use a model or recipe whose modality is 'pose'",
+        )
+    return clip.pose, clip.conf
+
+
+@lru_cache(maxsize=64)
+def _positions(source: tuple[str, ...], wanted: tuple[str, ...], allow_missing: bool) -> Tensor:
+    """Where each wanted point is in the source; -1 for those that are not there."""
+    where = {name: i for i, name in enumerate(source)}
+    missing = [name for name in wanted if name not in where]
+    if missing and not allow_missing:
+        fitting = [name for name, points in (POINT_SETS | LAYOUTS).items() if where.keys() >= set(points)]
+        raise ConfigError(
+            f"{len(missing)} of {len(wanted)} points are not among the {len(source)} of the file: {first_few(missing)}",
+            expected=f"a choice that the file has: {', '.join(fitting) or 'none of the named ones'}",
+            found=f"points {first_few(source)}",
+            todo="choose other points, or set allow_missing=True to take them as never seen",
+        )
+    return torch.tensor([where.get(name, -1) for name in wanted])
+
+
+@lru_cache(maxsize=64)
+def _other_side(points: tuple[str, ...]) -> Tensor:
+    return torch.tensor(mirror_points(points))
+
+
+@lru_cache(maxsize=64)
+def _world(points: tuple[str, ...]) -> Tensor:
+    """``(K,)`` bool, which points are in metres about the hips."""
+    return torch.tensor([p.startswith("world.") for p in points])

@@ -26,7 +26,7 @@ from slt_zoo.data.base import SLTDataModule
 from slt_zoo.errors import CheckpointClassError, CheckpointMismatchError, ConfigError, DatasetError, SLTError
 from slt_zoo.metrics import score
 from slt_zoo.models.base import SLTModule
-from slt_zoo.types import SPLITS, Batch, Clip, Ragged
+from slt_zoo.types import SPLITS, Batch, Clip, Modality, Ragged
 
 __all__ = ["CorpusContract", "ModelContract", "quick_trainer", "simulated"]
 
@@ -289,7 +289,7 @@ class CorpusContract:
     """
 
     data_class: ClassVar[str]
-    modality: ClassVar[str] = "pose"
+    modality: ClassVar[Modality] = "pose"
     simulation: ClassVar[dict[str, Any]] = {"samples": (8, 4, 4), "seed": 3, "render": ("pose",)}
 
     @pytest.fixture

@@ -222,16 +222,25 @@ def _expand(words: list[str]) -> list[str]:
             out.append(str(path))
         elif option in ("--config", "-c") and value.startswith(recipes.PREFIX):
             out.append(f"{option}={recipes.resolve(value)[0]}")
-        elif before in ("--model", "--data") or option in ("--model", "--data"):
-            name = value or word
-            kind = (before if before in ("--model", "--data") else option).removeprefix("--")
-            known = slt_zoo._MODELS if kind == "model" else slt_zoo._CORPORA
-            if "." not in name and "/" not in name and name not in known:
-                raise UnknownNameError({"model": "model", "data": "corpus"}[kind], name, known)
-            out.append(word[: len(word) - len(name)] + (f"slt_zoo.{name}" if name in known else name))
+        elif before in _CLASS_OPTIONS and not word.startswith("-"):
+            out.append(_class_path(before, word))
+        elif option in _CLASS_OPTIONS and value:
+            out.append(f"{option}={_class_path(option, value)}")
         else:
             out.append(word)
     return out
+
+
+_CLASS_OPTIONS = ("--model", "--data", "--model.help", "--data.help")
+
+
+def _class_path(option: str, name: str) -> str:
+    known = slt_zoo._MODELS if option.startswith("--model") else slt_zoo._CORPORA
+    if name in known:
+        return f"slt_zoo.{name}"
+    if "." not in name and "/" not in name:
+        raise UnknownNameError("model" if option.startswith("--model") else "corpus", name, known)
+    return name
 
 
 _NOISE = (

@@ -27,7 +27,7 @@ def check_needs(manifest: Manifest, spec: InputSpec, model: str, root: str) -> N
         "gloss": "choose a corpus with glosses, or a model without",
         "question": "choose a question-answering corpus",
         "text": "remove these rows; on_bad_sample='skip' leaves them out of training",
-        "segments": "run `slt-zoo segment`, or pass data.segments=fixed-8 for a quick try",
+        "segments": "pass data.segments=<folder of per-frame sign boundaries, an .npy a sample>",
     }
     for need in sorted(spec.needs):
         if need == "segments":

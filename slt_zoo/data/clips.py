@@ -49,7 +49,7 @@ def read_clip(
     if spec.modality != "none":
         media = sample.media[spec.modality]
         reader = open_reader(spec.modality, media, sample_id=sample.id)
-        source_fps = reader.fps or media.fps or fps
+        source_fps = reader.fps or (None if fps is None else fps / (media.stride or 1))
         clip.fps = source_fps
         count = reader.num_frames
         index = torch.arange(count) if pipeline.select is None else pipeline.select(clip, count, rng)

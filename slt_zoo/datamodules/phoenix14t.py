@@ -8,7 +8,7 @@ Camgöz, Hadfield, Koller, Ney, Bowden, "Neural Sign Language Translation", CVPR
 from __future__ import annotations
 
 from collections.abc import Iterable
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -140,12 +140,17 @@ class Phoenix14T(SLTDataModule):
         for suffix in (".skels", ".skels.gz"):
             path = folder / f"{sample.split}{suffix}"
             if path.is_file():
-                known = sample.id in skels_ids(path)
+                known = sample.id in self._skels(path)
                 return Media(str(path), fps=self.fps, layout="skels50", item=sample.id) if known else None
         place = self.place(folder, sample.split, (".pose", ".npy"))
         if place is None:
             return None
-        return Media(place.path(sample.id), fps=self.fps, layout=self.pose_layout)
+        # a .pose file knows its rate, an array does not
+        return Media(place.path(sample.id), fps=None if place.suffix == ".pose" else self.fps, layout=self.pose_layout)
+
+    @cache
+    def _skels(self, path: Path) -> frozenset[str]:
+        return frozenset(skels_ids(path))
 
     def _named(self, name: str | None, below: str) -> Path | None:
         """A folder given by path, or by its name inside the corpus."""

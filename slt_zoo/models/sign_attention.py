@@ -21,7 +21,7 @@ from torch.nn import functional as F
 
 from slt_zoo.data.base import SLTDataModule
 from slt_zoo.data.pose_layouts import named_points
-from slt_zoo.data.selection import BlockSample, ChainSelect, Truncate
+from slt_zoo.data.selection import BlockSample, ChainSelect, SpeedJitter, Truncate
 from slt_zoo.data.transforms import (
     CentreOnShoulders,
     ChoosePoints,
@@ -198,7 +198,8 @@ class SignAttention(SLTModule):
         block: frames of a block.
         eval_sampling: ``"center"`` of a block, or ``"random"``.
         interpolate_frames: see ``sampling``.
-        augment: strength of random rotation, scale, shift and shear of training poses; 0: none, 1: 15 degrees, 20 %.
+        augment: strength of random rotation, scale, shift, shear and speed of training poses; 0: none, 1: 15 degrees,
+            20 % of scale and shift, 10 % of shear, speed between 0.7 and 1.4.
         max_frames: longer clips are cut there, after sampling.
         max_tokens: longest target, both ends counted; longer ones are cut in training.
         beam_size: 1: greedy.
@@ -264,8 +265,12 @@ class SignAttention(SLTModule):
     def _select(self, training: bool) -> SelectFrames:
         hp = self.hparams
         random = training or hp["legacy"] or hp["eval_sampling"] == "random"
-        cut = Truncate(hp["max_frames"])
-        return ChainSelect((BlockSample(hp["block"], random), cut)) if hp["sampling"] == "block" else cut
+        steps: list[SelectFrames] = []
+        if training and hp["augment"]:
+            steps.append(SpeedJitter(1.4 ** -hp["augment"], 1.4 ** hp["augment"]))
+        if hp["sampling"] == "block":
+            steps.append(BlockSample(hp["block"], random))
+        return ChainSelect((*steps, Truncate(hp["max_frames"])))
 
     def _transform(self, training: bool) -> TransformClip | None:
         hp = self.hparams

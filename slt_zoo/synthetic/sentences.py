@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,6 +12,8 @@ from slt_zoo.synthetic.grammars.grammar import Grammar, Phrase
 from slt_zoo.synthetic.variation import stream
 
 __all__ = ["SPLITS", "Row", "draw"]
+
+_TRAIN_PER_FAMILY = 6  # fewer training sentences than this a family would leave dev and test without known words
 
 SPLITS = ("train", "dev", "test")  # as in slt_zoo.types, which would import torch
 
@@ -57,7 +59,8 @@ def draw(grammar: Grammar, samples: Sequence[int], seed: int) -> dict[str, list[
             found=f"{' + '.join(map(str, samples))} = {sum(samples)}",
             todo="ask for fewer samples, or give `annotations`",
         )
-    order = _order(grammar, stream(seed, "sentences", grammar.language))
+    families = max(1, samples[0] // _TRAIN_PER_FAMILY)
+    order = _order(grammar, families, stream(seed, "sentences", grammar.language))
     train = [next(order) for _ in range(samples[0])]
     glosses = {g for gloss, _ in train for g in gloss.split()}
     units = {u for _, text in train for u in grammar.units(text)}
@@ -78,13 +81,12 @@ def draw(grammar: Grammar, samples: Sequence[int], seed: int) -> dict[str, list[
     return {"train": train, "dev": held_out[: samples[1]], "test": held_out[samples[1] :]}
 
 
-def _order(grammar: Grammar, rng: np.random.Generator) -> Iterator[Phrase]:
-    """Every sentence once: one of each family in turn, as long as the family has any."""
-    rest: Mapping[str, list[Phrase]] = {
-        name: [own[k] for k in rng.permutation(len(own))] for name, own in grammar.sentences().items()
-    }
-    names = list(rest)
-    while any(rest.values()):
-        for k in rng.permutation(len(names)):
-            if rest[names[k]]:
-                yield rest[names[k]].pop()
+def _order(grammar: Grammar, families: int, rng: np.random.Generator) -> Iterator[Phrase]:
+    """Every sentence once: one of each family in turn, as long as it has any; first those of so many families."""
+    rest = {name: [own[k] for k in rng.permutation(len(own))] for name, own in grammar.sentences().items()}
+    shuffled = [list(rest)[k] for k in rng.permutation(len(rest))]
+    for names in (shuffled[:families], shuffled[families:]):
+        while any(rest[name] for name in names):
+            for k in rng.permutation(len(names)):
+                if rest[names[k]]:
+                    yield rest[names[k]].pop()

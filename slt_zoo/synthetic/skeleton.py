@@ -8,9 +8,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-__all__ = ["COMPONENTS", "FINGERS", "POINTS", "Component", "components", "mirrored"]
+from slt_zoo.data.pose_layouts import POINT_SETS
 
-FINGERS = ("thumb", "index_finger", "middle_finger", "ring_finger", "pinky")
+__all__ = ["COMPONENTS", "POINTS", "Component", "components"]
+
 COMPONENTS = {"POSE_LANDMARKS": "body", "LEFT_HAND_LANDMARKS": "left_hand", "RIGHT_HAND_LANDMARKS": "right_hand"}
 """Components of a MediaPipe ``.pose`` file and the part of the body that their points belong to."""
 
@@ -30,13 +31,11 @@ _BODY = (
     "right_wrist",
     "neck",
 )
-_THUMB, _FINGER = ("cmc", "mcp", "ip", "tip"), ("mcp", "pip", "dip", "tip")
-_HAND = ("wrist", *(f"{f}_{joint}" for f in FINGERS for joint in (_THUMB if f == "thumb" else _FINGER)))
+_HAND = tuple(p.removeprefix("left_hand.") for p in POINT_SETS["hands42"][:21])  # wrist, then four joints a finger
 
 POINTS: tuple[str, ...] = (
     *(f"body.{p}" for p in _BODY),
-    *(f"left_hand.{p}" for p in _HAND),
-    *(f"right_hand.{p}" for p in _HAND),
+    *POINT_SETS["hands42"],
 )
 """What the skeleton signer writes: 14 points of head, trunk and arms, 21 of each hand."""
 
@@ -51,7 +50,7 @@ _BODY_BONES = (
 )
 _HAND_BONES = tuple(
     pair
-    for k in range(len(FINGERS))
+    for k in range(5)
     for pair in zip(("wrist", *_HAND[4 * k + 1 : 4 * k + 4]), _HAND[4 * k + 1 : 4 * k + 5], strict=True)
 )
 _COLOURS = {"body": (70, 110, 200), "left_hand": (210, 90, 60), "right_hand": (60, 160, 90)}
@@ -84,10 +83,3 @@ def components(points: Sequence[str]) -> list[Component]:
         if own:
             found.append(Component(name, tuple(p.upper() for p in own), pairs, _COLOURS[part]))
     return found
-
-
-def mirrored(point: str) -> str:
-    """The name of a point's mirror image: left and right change places."""
-    swap = {"left": "right", "right": "left"}
-    part, name = point.split(".", 1)
-    return ".".join("_".join(swap.get(word, word) for word in piece.split("_")) for piece in (part, name))

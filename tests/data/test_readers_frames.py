@@ -43,7 +43,7 @@ def read(folder, index=None, **media):
 
 
 def pixels(seed):
-    return torch.from_numpy(np.asarray(image(seed))).permute(2, 0, 1)
+    return torch.from_numpy(np.array(image(seed))).permute(2, 0, 1)
 
 
 def test_frames(tmp_path):
@@ -190,14 +190,14 @@ def test_images_of_different_sizes(tmp_path):
 @pytest.mark.parametrize("mode", ["L", "P", "RGBA", "LA", "1"])
 def test_modes_of_png_become_rgb(tmp_path, mode):
     frames = read(write(tmp_path / "clip", ["0.png"], mode=mode))
-    expected = np.asarray(image(0, mode=mode).convert("RGB"))
+    expected = np.array(image(0, mode=mode).convert("RGB"))
     assert torch.equal(frames[0], torch.from_numpy(expected).permute(2, 0, 1))
 
 
 @pytest.mark.parametrize("mode", ["L", "CMYK"])
 def test_modes_of_jpeg_become_rgb(tmp_path, mode):
     frames = read(write(tmp_path / "clip", ["0.jpg"], mode=mode, size=(64, 64)))
-    expected = np.asarray(image(0, size=(64, 64), mode=mode).convert("RGB")).transpose(2, 0, 1).astype(int)
+    expected = np.array(image(0, size=(64, 64), mode=mode).convert("RGB")).transpose(2, 0, 1).astype(int)
     assert frames.shape == (1, 3, 64, 64)
     assert np.abs(frames[0].numpy() - expected).mean() < 15  # JPEG's loss, not another colour
 

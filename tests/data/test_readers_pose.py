@@ -1,19 +1,16 @@
-"""Readers of poses: `.pose`, `.skels` and `.npy`."""
+"""The reader of `.pose`, and what `open_reader` makes of kinds and containers."""
 
 import csv
-import gzip
-import json
 import logging
 import struct
-from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
 from slt_zoo.data.pose_layouts import LAYOUTS, POINT_SETS
-from slt_zoo.data.readers import base, open_reader, skels_ids
-from slt_zoo.errors import MediaError, MissingMediaError, UnknownNameError
+from slt_zoo.data.readers import base, open_reader
+from slt_zoo.errors import MediaError, UnknownNameError
 from slt_zoo.types import Media
 
 HAND = [p.split(".")[1] for p in POINT_SETS["hands42"][:21]]
@@ -98,6 +95,9 @@ def test_frames_of_version_1_overflow(tmp_path):
     last = reader.read(torch.tensor([frames - 1]))
     assert last["pose"].tolist() == [[coords[-1, 0, 0].tolist()]]
     assert last["conf"].tolist() == [[1.0]]
+    (tmp_path / "a.pose").write_bytes((tmp_path / "a.pose").read_bytes()[:-4])  # then the size says 3 frames and more
+    with pytest.raises(MediaError, match="cut off or damaged"):
+        read(tmp_path / "a.pose")
 
 
 @pytest.mark.parametrize("version", [0.1, 0.2])
@@ -203,6 +203,7 @@ def test_segment_in_seconds(tmp_path):
     part = [read(tmp_path / "a.pose", start=a, end=b)["pose"] for a, b in ((None, 0.4), (0.4, 1.2), (1.2, None))]
     assert [len(p) for p in part] == [10, 20, 20]
     assert torch.equal(torch.cat(part), whole)
+    assert len(read(tmp_path / "a.pose", end=1.16)["pose"]) == 29  # 1.16 * 25 is 28.999999999999996
     assert len(read(tmp_path / "a.pose", start=1.0, end=2.04)["pose"]) == 25  # one frame past the end is rounding
     assert len(read(tmp_path / "a.pose", start=1.0, end=2.0, fps=10.0)["pose"]) == 10  # the annotation's rate counts
 
@@ -264,234 +265,19 @@ def test_index_outside(tmp_path):
             read(tmp_path / "a.pose", index)
 
 
-# `.skels`
-
-
-def write_skels(folder, lengths, name="dev", zipped=False, seed=0):
-    rng = np.random.default_rng(seed)
-    lines, all_coords = [], []
-    for length in lengths:
-        coords = rng.normal(size=(length, 150)).round(5)
-        all_coords.append(coords.reshape(length, 50, 3).astype(np.float32))
-        counted = np.c_[coords, (np.arange(length) / length).round(5)]
-        lines.append(" ".join(f"{x:.5f}" for x in counted.ravel()))
-    (folder / f"{name}.files").write_text("".join(f"{name}/clip-{i}\n" for i in range(len(lengths))))
-    text = ("\n".join(lines) + "\n").encode()
-    path = folder / (f"{name}.skels.gz" if zipped else f"{name}.skels")
-    path.write_bytes(gzip.compress(text) if zipped else text)
-    return path, all_coords
-
-
-@pytest.mark.parametrize("zipped", [False, True])
-def test_skels(tmp_path, zipped):
-    path, coords = write_skels(tmp_path, [4, 1, 7], zipped=zipped)
-    assert skels_ids(path) == ["clip-0", "clip-1", "clip-2"]
-    for i in (2, 0, 1, 2):
-        reader = open_reader("pose", Media(str(path), item=f"clip-{i}", fps=25), sample_id=f"clip-{i}")
-        assert (reader.num_frames, reader.fps) == (len(coords[i]), 25)
-        got = reader.read(torch.arange(reader.num_frames))
-        assert torch.equal(got["pose"], torch.from_numpy(coords[i]))
-        assert got["conf"].shape == (len(coords[i]), 50) and bool((got["conf"] == 1).all())
-        assert got["points"] == POINT_SETS["upper50"]
-
-
-def test_skels_file_that_changes(tmp_path):
-    path, _ = write_skels(tmp_path, [4])
-    assert len(read(path, item="clip-0")["pose"]) == 4
-    write_skels(tmp_path, [6])
-    assert len(read(path, item="clip-0")["pose"]) == 6
-
-
-def test_skels_without_the_sample(tmp_path):
-    path, _ = write_skels(tmp_path, [4, 5])
-    with pytest.raises(MediaError, match=r"no sequence 'clip-7' among 2[\s\S]*similar: clip-"):
-        read(path, item="clip-7")
-    (tmp_path / "dev.files").write_text("dev/clip-0\n")
-    path.touch()
-    with pytest.raises(MediaError, match=r"differ[\s\S]*1 lines[\s\S]*2 lines"):
-        read(path, item="clip-0")
-    (tmp_path / "dev.files").unlink()
-    path.write_bytes(path.read_bytes() + b" ")
-    with pytest.raises(MissingMediaError, match=r"list of its samples[\s\S]*dev\.files"):
-        read(path, item="clip-0")
-
-
-@pytest.mark.parametrize("zipped", [False, True])
-def test_bad_skels_line_is_its_samples_alone(tmp_path, zipped):
-    path, coords = write_skels(tmp_path, [4, 4, 4, 4, 4])
-    lines = path.read_text().splitlines()
-    lines[1] = lines[1].rsplit(" ", 1)[0]
-    lines[2] = lines[2].replace(" ", " x", 1)
-    lines[3] = ""
-    shuffled = lines[4].split()
-    shuffled[301], shuffled[150] = shuffled[150], shuffled[301]
-    lines[4] = " ".join(shuffled)
-    text = ("\n".join(lines) + "\n").encode()
-    if zipped:
-        path = path.with_suffix(".skels.gz")
-    path.write_bytes(gzip.compress(text) if zipped else text)
-    assert torch.equal(read(path, item="clip-0")["pose"], torch.from_numpy(coords[0]))
-    for item, message in [
-        ("clip-1", r"wrong number of columns[\s\S]*line 2[\s\S]*multiple of 151[\s\S]*603 numbers"),
-        ("clip-2", r"not a number[\s\S]*line 3"),
-        ("clip-3", r"0 frames[\s\S]*line 4"),
-        ("clip-4", r"should count from 0 to 1[\s\S]*line 5, frame 1[\s\S]*0\.25 then 0"),
-    ]:
-        with pytest.raises(MediaError, match=message) as error:
-            read(path, item=item, sample_id=item)
-        assert item in str(error.value) and path.name in str(error.value)
-
-
-def test_cut_gzip(tmp_path):
-    path, _ = write_skels(tmp_path, [40], zipped=True)
-    whole = path.read_bytes()
-    for content in (whole[:-200], b"no gzip at all", whole[:30] + bytes(100)):
-        path.write_bytes(content)
-        with pytest.raises(MediaError, match=r"gzip file is cut off or damaged[\s\S]*s1"):
-            read(path, item="clip-0")
-
-
-# `.npy`
-
-
-def save(path, array):
-    np.save(path, array)
-    return path
-
-
-@pytest.mark.parametrize("layout", sorted(LAYOUTS))
-@pytest.mark.parametrize("dims", [2, 3])
-def test_array_layouts(tmp_path, layout, dims):
-    count = len(LAYOUTS[layout])
-    array = np.random.default_rng(0).uniform(0.1, 1, (5, count, dims)).astype(np.float32)
-    third_is_confidence = layout in ("openpose137", "wholebody133") and dims == 3
-    got = read(save(tmp_path / "a.npy", array))  # the layout is guessed
-    assert got["points"] == LAYOUTS[layout]
-    assert torch.equal(got["pose"], torch.from_numpy(array[..., :2] if third_is_confidence else array))
-    conf = array[..., 2] if third_is_confidence else np.ones((5, count), np.float32)
-    assert torch.equal(got["conf"], torch.from_numpy(conf))
-    for shape in ((5, -1), (5, 1, count, dims)):
-        again = read(save(tmp_path / "b.npy", np.asfortranarray(array.reshape(shape), dtype=np.float64)), layout=layout)
-        assert torch.equal(got["pose"], again["pose"]) and torch.equal(got["conf"], again["conf"])
-
-
-def test_array_guess_is_said(tmp_path, caplog):
-    caplog.set_level(logging.DEBUG, "slt_zoo")
-    read(save(tmp_path / "a.npy", np.ones((5, 133, 2))))
-    assert "taken as wholebody133" in caplog.text
-
-
-def test_array_persons(tmp_path):
-    array = np.random.default_rng(0).uniform(0.1, 0.5, (5, 2, 137, 3)).astype(np.float32)
-    array[:, 1, :, 2] = 0.9
-    got = read(save(tmp_path / "a.npy", array))
-    assert torch.equal(got["pose"], torch.from_numpy(array[:, 1, :, :2]))
-    mediapipe = np.random.default_rng(0).normal(size=(5, 2, 543, 3)).astype(np.float32)
-    assert torch.equal(read(save(tmp_path / "b.npy", mediapipe))["pose"], torch.from_numpy(mediapipe[:, 0]))
-
-
-def test_array_missing_is_nan(tmp_path, caplog):
-    array = np.ones((5, 75, 2), np.float32)
-    array[1, 3:6] = np.nan
-    got = read(save(tmp_path / "a.npy", array), layout="holistic75")
-    assert not got["conf"][1, 3:6].any() and not got["pose"][1, 3:6].any()
-    assert int((got["conf"] == 1).sum()) == 5 * 75 - 3
-    assert not caplog.records  # how such arrays say it
-    array[4, 0, 0] = np.inf
-    got = read(save(tmp_path / "b.npy", array), layout="holistic75")
-    assert got["conf"][4, 0] == 0
-    assert "1 points are NaN or infinite, first in frame 4" in caplog.text
-
-
-def test_zeros_are_points(tmp_path):
-    got = read(save(tmp_path / "a.npy", np.zeros((2, 50, 3))))
-    assert bool((got["conf"] == 1).all())
-
-
-@pytest.mark.parametrize(
-    ("shape", "layout", "parts"),
-    [
-        ((5, 133, 2), "openpose137", ["133 points", "COCO-WholeBody", "set to openpose137", "layout='wholebody133'"]),
-        ((5, 399), "openpose137", ["399 numbers a frame", "COCO-WholeBody", "layout='wholebody133'"]),
-        ((5, 140, 2), "openpose137", ["140 points; the dataset is set to openpose137", "137 points"]),
-        ((5, 140, 2), None, ["cannot be told from the shape (5, 140, 2)", "openpose137 (137)"]),
-        ((5, 150), None, ["cannot be told", "'skels50'", "'holistic75'", " or "]),
-        ((5, 42, 2), None, ["cannot be told", "'hands42' by the shape"]),
-        ((5, 543, 4), None, ["cannot be told"]),
-        ((543,), None, ["2 to 4 axes", "(543,)"]),
-    ],
-)
-def test_array_of_another_layout(tmp_path, shape, layout, parts):
-    with pytest.raises(MediaError) as error:
-        read(save(tmp_path / "a.npy", np.ones(shape)), layout=layout)
-    for part in (*parts, "s1", "a.npy"):
-        assert part in str(error.value)
-
-
-@pytest.mark.parametrize(
-    ("content", "message"),
-    [
-        (np.array([{"a": 1}], dtype=object), r"pickled object[\s\S]*refused[\s\S]*convert it: numpy\.save"),
-        (np.zeros((0, 50, 3)), r"0 frames in an array of shape \(0, 50, 3\)"),
-        (np.zeros((5, 50, 3), complex), "real numbers"),
-        (np.float32(3), "0 frames|2 to 4 axes"),
-    ],
-)
-def test_array_that_is_none(tmp_path, content, message):
-    np.save(tmp_path / "a.npy", content, allow_pickle=True)
-    with pytest.raises(MediaError, match=message) as error:
-        read(tmp_path / "a.npy")
-    assert "s1" in str(error.value) and "a.npy" in str(error.value)
-
-
-def test_array_file_that_is_none(tmp_path):
-    path = save(tmp_path / "a.npy", np.zeros((5, 50, 3)))
-    whole = path.read_bytes()
-    for content, message in [
-        (b"", "not a .npy file"),
-        (b"hello", "not a .npy file"),
-        (b"\x80\x04K\x01.", "refused"),
-        (whole[:-8], "cannot read as .npy"),
-        (whole[:50], "cannot read as .npy"),
-    ]:
-        path.write_bytes(content)
-        with pytest.raises(MediaError, match=message):
-            read(path)
-
-
-# What all have in common
-
-
-def _holistic_array(folder):
-    array = np.random.default_rng(1).normal(size=(30, 75, 3))
-    array[4, 5:9] = np.nan
-    return Media(str(save(folder / "a.npy", array)), layout="holistic75")
-
-
-def _pose_file(folder):
+def test_part_of_a_read_is_the_read_of_a_part(tmp_path):
     coords, conf = random_pose(frames=30)
     conf[3:5, 0, 2:9] = 0
     coords[8, 0, 1] = np.nan
-    write_pose(folder / "a.pose", coords, conf)
-    return Media(str(folder / "a.pose"), start=0.2)
-
-
-def _skels(folder):
-    path, _ = write_skels(folder, [30, 20])
-    return Media(str(path), item="clip-1")
-
-
-@pytest.mark.parametrize("make", [_holistic_array, _pose_file, _skels])
-def test_part_of_a_read_is_the_read_of_a_part(tmp_path, make):
-    media = make(tmp_path)
+    write_pose(tmp_path / "a.pose", coords, conf)
+    media = Media(str(tmp_path / "a.pose"), start=0.2)
     reader = open_reader("pose", media, sample_id="s1")
     whole = reader.read(torch.arange(reader.num_frames))
     rng = np.random.default_rng(0)
     for _ in range(10):
         index = torch.from_numpy(rng.integers(0, reader.num_frames, rng.integers(1, 40)))
         part = open_reader("pose", media, sample_id="s1").read(index)
-        assert torch.equal(part["pose"], whole["pose"][index])
-        assert torch.equal(part["conf"], whole["conf"][index])
+        assert torch.equal(part["pose"], whole["pose"][index]) and torch.equal(part["conf"], whole["conf"][index])
         assert part["points"] == whole["points"]
     first = reader.read(torch.tensor([0]))["pose"]
     first += 1  # a caller may change what it got
@@ -509,18 +295,6 @@ def test_kinds_and_containers(tmp_path):
             MediaError, match=r"video files are not read[\s\S]*s1[\s\S]*PNG or JPEG[\s\S]*\.pose, \.skels"
         ):
             open_reader(kind, Media("x/clip.MP4"), sample_id="s1")
-
-
-def test_no_permission(tmp_path, monkeypatch):
-    path = save(tmp_path / "a.npy", np.zeros((5, 50, 3)))
-
-    def refuse(*_, **__):
-        raise PermissionError(13, "Permission denied")
-
-    monkeypatch.setattr(Path, "open", refuse)
-    with pytest.raises(MediaError, match=r"cannot read: Permission denied[\s\S]*s1.*a\.npy") as error:
-        read(path)
-    assert isinstance(error.value.__cause__, PermissionError)
 
 
 # Real files
@@ -584,21 +358,3 @@ def test_real_frame_count_mismatch(shared_data, caplog):
     path = shared_data / "poses/phoenix14t_holistic/25October_2010_Monday_tagesschau-17.pose"
     read(path, num_frames=181)
     assert "181 frames annotated, 86 found" in caplog.text
-
-
-@pytest.mark.parametrize("split", ["train", "dev", "test"])
-def test_real_skels(shared_data, split):
-    path = shared_data / "poses/phoenix14t_skels" / f"{split}.skels.gz"
-    with gzip.open(shared_data / f"phoenix14t/variants/signjoey_annotations.{split}.jsonl.gz", "rt") as file:
-        annotated = {row["name"]: row["num_frames"] for row in map(json.loads, file)}
-    ids = skels_ids(path)
-    assert len(ids) == 5
-    for sample_id in ids:
-        got = read(path, item=sample_id)
-        assert len(got["pose"]) == annotated[f"{split}/{sample_id}"]
-        assert 42 <= len(got["pose"]) <= 198
-        assert got["pose"].shape[1:] == (50, 3) and got["points"] == LAYOUTS["skels50"]
-        neck, right, left = (got["points"].index(f"body.{p}") for p in ("neck", "right_shoulder", "left_shoulder"))
-        assert not got["pose"][:, neck].any()  # the origin
-        width = (got["pose"][:, right] - got["pose"][:, left]).norm(dim=1)
-        assert 0.3 < float(width.median()) < 0.4

@@ -267,7 +267,7 @@ class TestBinding:
     def test_an_empty_translation(self, corpus):
         change(corpus, "train", "regen im norden 2", "")
         spec = InputSpec(modality="features", needs=frozenset({"text"}))
-        with pytest.raises(ConfigError, match="needs text; Phoenix14T train .* has no text for 1 of 2"):
+        with pytest.raises(ConfigError, match=r"needs text; Phoenix14T train .* has no text for 1 of 2"):
             self.data(corpus).bind(spec, ["train"])
         self.data(corpus).bind(InputSpec(modality="features", needs=frozenset({"gloss"})), ["train"])
         data = self.data(corpus, on_bad_sample="skip")
@@ -275,7 +275,7 @@ class TestBinding:
         assert data.skipped == {"train": ["train-2"]}
 
     def test_what_the_model_needs_and_the_corpus_has_not(self, corpus):
-        for need, advice in {"question": "question-answering", "segments": "slt-zoo segment"}.items():
+        for need, advice in {"question": "question-answering", "segments": "data.segments"}.items():
             with pytest.raises(ConfigError, match=f"SAGE needs {need}") as error:
                 self.data(corpus).bind(InputSpec(modality="features", needs=frozenset({need})), ["train"], "SAGE")
             assert advice in str(error.value) and str(corpus) in str(error.value)

@@ -66,11 +66,12 @@ def _split_axes(array: NDArray[Any], points: tuple[str, ...], layout: str, where
 
 
 def _guess(shape: tuple[int, ...], where: str) -> str:
-    """The one layout that fits. Point sets do not name a file, but they can make it ambiguous."""
+    """The one layout that fits. Point sets do not name a file, but they can make the number of points ambiguous."""
     fits = _fits(shape)
-    if len(fits) == 1 and fits[0] in LAYOUTS:
-        log.debug("%s: shape %s taken as %s", where, shape, fits[0])
-        return fits[0]
+    layouts = [name for name in fits if name in LAYOUTS]
+    if len(layouts) == 1 and len({len(named_points(name)) for name in fits}) == 1:
+        log.debug("%s: shape %s taken as %s", where, shape, layouts[0])
+        return layouts[0]
     known = ", ".join(f"{name} ({len(points)})" for name, points in LAYOUTS.items())
     raise MediaError(
         f"which points these are cannot be told from the shape {shape}",
@@ -81,8 +82,8 @@ def _guess(shape: tuple[int, ...], where: str) -> str:
 
 
 def _fits(shape: tuple[int, ...]) -> list[str]:
-    """Layouts and point sets that the last axes can be, each choice of points once."""
-    names = {points: name for name, points in (POINT_SETS | LAYOUTS).items()}.values()
+    """Layouts and point sets that the last axes can be."""
+    names = [*LAYOUTS, *POINT_SETS]
     if len(shape) == 2:
         return [n for n in names if shape[1] in (2 * len(named_points(n)), 3 * len(named_points(n)))]
     return [n for n in names if shape[-2] == len(named_points(n)) and shape[-1] in (2, 3)]

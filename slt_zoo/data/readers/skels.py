@@ -36,16 +36,23 @@ def skels_ids(path: str | Path) -> list[str]:
             expected=repr(str(companion)),
             found="no such file",
         )
-    lines = companion.read_text(encoding="utf-8-sig").splitlines()
-    return [re.sub(r"^(train|dev|val|valid|validation|test)/", "", line.strip()) for line in lines if line.strip()]
+    stat = companion.stat()
+    return list(_ids(str(companion), stat.st_mtime_ns, stat.st_size))
+
+
+@lru_cache(maxsize=8)
+def _ids(path: str, mtime: int, size: int) -> tuple[str, ...]:
+    """Kept while the list stays as it is, since a corpus asks once a sample."""
+    lines = Path(path).read_text(encoding="utf-8-sig").splitlines()
+    return tuple(re.sub(r"^(train|dev|val|valid|validation|test)/", "", li.strip()) for li in lines if li.strip())
 
 
 def load_skels(path: Path, media: Media, where: str) -> PoseArrays:
     """The sequence ``media.item`` of a ``.skels`` or ``.skels.gz`` file.
 
-    The format has neither confidence nor frame rate, so all points count as seen. A plain file is indexed once and
-    read line by line; a gzipped one cannot be entered in the middle, so all of it stays in memory (over a kilobyte a
-    frame, 1 GB for the whole of PHOENIX14T): unpack large ones.
+    The format has neither confidence nor frame rate, so all points count as seen, the neck (the origin) included. A
+    plain file is indexed once and read line by line; a gzipped one cannot be entered in the middle, so all of it
+    stays in memory (over a kilobyte a frame, 1 GB for the whole of PHOENIX14T): unpack large ones.
 
     Raises:
         MediaError: no such sequence, or a line that is no sequence.

@@ -1,0 +1,25 @@
+"""The names of `slt_zoo`, for type checkers; a test holds that they are those of `__init__.py`."""
+
+from slt_zoo._version import __version__ as __version__
+from slt_zoo.data.base import SLTDataModule as SLTDataModule
+from slt_zoo.data.manifest import Manifest as Manifest
+from slt_zoo.datamodules.phoenix14t import Phoenix14T as Phoenix14T
+from slt_zoo.errors import SLTError as SLTError
+from slt_zoo.loading import InitFrom as InitFrom
+from slt_zoo.loading import load as load
+from slt_zoo.models.base import SLTModule as SLTModule
+from slt_zoo.models.sign_attention import SignAttention as SignAttention
+from slt_zoo.types import Batch as Batch
+from slt_zoo.types import Clip as Clip
+from slt_zoo.types import ClipPipeline as ClipPipeline
+from slt_zoo.types import DataFacts as DataFacts
+from slt_zoo.types import InputSpec as InputSpec
+from slt_zoo.types import Losses as Losses
+from slt_zoo.types import Media as Media
+from slt_zoo.types import Prediction as Prediction
+from slt_zoo.types import Ragged as Ragged
+from slt_zoo.types import Sample as Sample
+
+_MODELS: dict[str, str]
+_CORPORA: dict[str, str]
+_OTHERS: dict[str, str]

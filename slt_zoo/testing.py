@@ -190,16 +190,16 @@ class ModelContract:
         assert self._outputs(self.model_class.from_pretrained(folder), batch) == expected, "from_pretrained"
 
     def test_resuming_equals_going_on(self, simulated: Simulated, tmp_path: Path) -> None:
-        def fit(steps: int, **more: Any) -> tuple[Trainer, SLTModule]:
+        def fit(epochs: int, **more: Any) -> tuple[Trainer, SLTModule]:
             model = self.make_model()
-            trainer = quick_trainer(tmp_path, max_steps=steps, limit_val_batches=0)
+            trainer = quick_trainer(tmp_path, max_epochs=epochs, limit_val_batches=0)
             seed_everything(0, verbose=False)
             trainer.fit(model, datamodule=self.make_data(simulated), **more)
             return trainer, model
 
-        trainer, _ = fit(2)  # one epoch: 8 clips in batches of 4
+        trainer, _ = fit(2)
         trainer.save_checkpoint(tmp_path / "half.ckpt")
-        _, resumed = fit(4, ckpt_path=tmp_path / "half.ckpt")
+        _, resumed = fit(4, ckpt_path=tmp_path / "half.ckpt", weights_only=True)
         _, whole = fit(4)
         for (name, a), b in zip(whole.named_parameters(), resumed.parameters(), strict=True):
             torch.testing.assert_close(a, b, msg=_about(name), atol=1e-6, rtol=1e-5)
@@ -217,25 +217,27 @@ class ModelContract:
             torch.save(changed, tmp_path / "b.ckpt")
             with pytest.raises(error):
                 quick_trainer(tmp_path, max_steps=2).fit(
-                    self.make_model(), datamodule=data, ckpt_path=tmp_path / "b.ckpt"
+                    self.make_model(), datamodule=data, ckpt_path=tmp_path / "b.ckpt", weights_only=True
                 )
 
     # Devices.
 
     def test_two_processes_equal_one(self, simulated: Simulated, tmp_path: Path) -> None:
-        def weights(name: str, batch_size: int, **settings: Any) -> dict[str, torch.Tensor]:
+        def fit(batch_size: int, **settings: Any) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
             seed_everything(0, verbose=False)
             model = self.make_model(optimizer=lambda p: torch.optim.SGD(p, lr=0.1))
-            trainer = quick_trainer(tmp_path, max_steps=2, limit_val_batches=1.0, **settings)
-            trainer.fit(model, datamodule=self.make_data(simulated, batch_size=batch_size))
-            trainer.save_checkpoint(tmp_path / name)
-            state: dict[str, torch.Tensor] = torch.load(tmp_path / name, weights_only=True)["state_dict"]
-            return state
+            data = self.make_data(simulated, batch_size=batch_size, eval_batch_size=3)
+            model.prepare(data)  # processes that are forked give back weights, not modules
+            trainer = quick_trainer(tmp_path, max_steps=2, check_val_every_n_epoch=1, **settings)
+            trainer.fit(model, datamodule=data)
+            scores = {k: v.item() for k, v in trainer.callback_metrics.items() if k.startswith("dev/")}
+            return dict(model.state_dict()), scores
 
-        one = weights("one.ckpt", 4)
-        two = weights("two.ckpt", 2, devices=2, strategy="ddp_fork")
+        (one, score_of_one), (two, score_of_two) = fit(4), fit(2, devices=2, strategy="ddp_fork")
         for name, value in one.items():
             torch.testing.assert_close(value, two[name], msg=_about(name), atol=1e-5, rtol=1e-4)
+        assert score_of_one.keys() == score_of_two.keys()
+        assert score_of_one == pytest.approx(score_of_two, abs=1e-3)
 
     # What a person reads.
 

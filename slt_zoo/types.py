@@ -349,10 +349,13 @@ class Losses:
     Attributes:
         total: ``()``, minimised.
         terms: ``()`` each, logged and nothing else.
+        count: how many things (tokens, say) these are means over; None: the clips. Evaluation weighs batches by it, so
+            that a split's mean does not depend on how it was cut into batches.
     """
 
     total: Tensor
     terms: dict[str, Tensor] = field(default_factory=dict)
+    count: int | None = None
 
 
 @dataclass  # not frozen: Lightning refuses to carry frozen ones out of predict_step

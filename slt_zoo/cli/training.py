@@ -64,6 +64,8 @@ class _Parser(LightningArgumentParser):
         Raises:
             ConfigError: always.
         """
+        if not self.exit_on_error:  # a parser inside the parser: its caller wraps what it says
+            return super().error(message, ex)
         known = {option for action in self._actions for option in action.option_strings}
         hints = []
         for option in re.findall(r"(--[\w.]+)", message) if "nrecognized" in message else []:
@@ -94,7 +96,7 @@ class SaveRunConfig(SaveConfigCallback):
         if stage == "fit" and trainer.is_global_zero and not self.already_saved:
             folder = Path(trainer.default_root_dir)
             folder.mkdir(parents=True, exist_ok=True)
-            self.parser.save(self.config, str(folder / self.config_filename), skip_none=False, overwrite=True)
+            self.parser.save(self.config, str(folder / self.config_filename), skip_unset=False, overwrite=True)
             self.already_saved = True
 
 
@@ -131,6 +133,8 @@ class ZooCLI(LightningCLI):
             trainer.default_root_dir = str(Path("runs", *(name.lower() for name in names)))
         run = Path(trainer.default_root_dir)
         config.checkpoint.dirpath = str(run)
+        if trainer.fast_dev_run:
+            config.checkpoint.save_last = False  # Lightning would write it even then
         if trainer.max_steps == -1 and trainer.max_epochs is None and trainer.max_time is None:
             trainer.max_epochs = 100
         if self.subcommand == "fit":
@@ -244,6 +248,8 @@ def _class_path(option: str, name: str) -> str:
 
 
 _NOISE = (
+    r"(?s).*JsonargparseDeprecationWarning.*|.*instantiate_classes.*was deprecated.*",  # lightning's own use of it
+    r"Experiment logs directory .* exists and is not empty",
     r".*isinstance\(treespec, LeafSpec\).*",  # lightning's own use of torch
     r"Checkpoint directory .* exists and is not empty",  # the run folder is guarded by us
     r"The number of training batches .* is smaller than the logging interval",

@@ -75,7 +75,8 @@ class EncoderLayer(nn.TransformerEncoderLayer):
 
         Args:
             x: ``(B, T, D)``.
-            blocked: ``(T, T)`` bool, True = a query may not see the key (torch's convention).
+            blocked: ``(T, T)`` or ``(B * heads, T, T)`` bool, True = a query may not see the key (torch's convention);
+                every query must see some valid key.
             padding: ``(B, T)`` bool, True = padding (torch's convention).
         """
         if self.norm_first:

@@ -79,6 +79,7 @@ class SLTModule(LightningModule):
         self.scored: dict[Split, ScoredSplit] = {}
         self.skipped: set[str] = set()
         self._collectors = {MAIN: PredictionCollector()}
+        self._sums: dict[str, Any] = {}
 
     # What a paper writes.
 
@@ -198,7 +199,11 @@ class SLTModule(LightningModule):
     def training_step(self, batch: Batch, batch_idx: int) -> torch.Tensor:
         """Losses, logged a step."""
         self.skipped.update(batch.skipped)
-        return self._log_losses("train", batch)
+        losses = self.losses(batch)
+        terms = {f"train/{name}": value.detach() for name, value in losses.terms.items()}
+        self.log_dict({"train/loss": losses.total.detach(), **terms}, batch_size=len(batch))
+        self.log("loss", losses.total.detach(), prog_bar=True, logger=False, batch_size=len(batch))
+        return losses.total
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
         """Losses and hypotheses of the development split."""
@@ -231,28 +236,27 @@ class SLTModule(LightningModule):
         """Score the test split."""
         self._score("test")
 
-    def _log_losses(self, split: Split, batch: Batch) -> torch.Tensor:
-        losses = self.losses(batch)
-        values = {"loss": losses.total.detach(), **{name: term.detach() for name, term in losses.terms.items()}}
-        self.log_dict(
-            {f"{split}/{name}": value for name, value in values.items()},
-            batch_size=len(batch),
-            on_step=split == "train",
-            on_epoch=split != "train",
-            sync_dist=split != "train",
-            prog_bar=False,
-        )
-        if split == "train":
-            self.log("loss", losses.total.detach(), prog_bar=True, logger=False, batch_size=len(batch))
-        return losses.total
-
     def _evaluate(self, split: Split, batch: Batch) -> None:
-        self._log_losses(split, batch)
+        losses = self.losses(batch)
+        count = losses.count or len(batch)
+        for name, value in {"loss": losses.total, **losses.terms}.items():
+            # Lightning's own mean over processes truncates the count of an odd number of things
+            self._sums[name] = self._sums.get(name, 0) + value.detach().double() * count
+        self._sums["count"] = self._sums.get("count", 0) + torch.tensor(float(count), device=self.device).double()
         if self.translates:
             for name, texts in {MAIN: self.translate(batch), **self.extra_hypotheses(batch)}.items():
                 self._collectors.setdefault(name, PredictionCollector()).add(batch.id, texts)
 
+    def _log_means(self, split: Split) -> None:
+        """Means over the whole split, whatever its batches and processes."""
+        sums = {k: self.trainer.strategy.reduce(v, reduce_op="sum") for k, v in sorted(self._sums.items())}
+        self._sums = {}
+        if sums and not self.trainer.sanity_checking:
+            count = sums.pop("count")
+            self.log_dict({f"{split}/{name}": (total / count).float() for name, total in sums.items()})
+
     def _score(self, split: Split) -> None:
+        self._log_means(split)
         collectors, self._collectors = self._collectors, {MAIN: PredictionCollector()}
         if self.trainer.sanity_checking or not self.translates:
             return
@@ -281,6 +285,9 @@ class SLTModule(LightningModule):
         facts = asdict(self.facts)
         notes: dict[str, Any] = {"model": type(self).__name__, "target": self.target, **facts}
         notes |= {"complete": whole, "split_size": size, "decoding": self.decoding_settings()}
+        weights = self.trainer.ckpt_path
+        if weights is not None and Path(weights).is_file():
+            notes["checkpoint"] = loading.sha256_of(Path(weights))
         return notes
 
     def _protocol(self) -> str:

@@ -113,7 +113,7 @@ class SignAttentionNet(nn.Module):
             raise ConfigError("encoder_window must be odd", found=encoder_window)
         if num_decoder_layers < 1:
             raise ConfigError("there must be a decoder layer", found=num_decoder_layers)
-        self.encoder_window = encoder_window
+        self.encoder_window, self.nhead = encoder_window, nhead
         layer = (d_model, nhead, dim_feedforward, dropout, norm_first)
         self.frame_embedder = FrameEmbedder(input_dim, embed_hidden, d_model, embed_kernel)
         self.token_embedding = nn.Embedding(vocabulary, d_model)
@@ -130,8 +130,10 @@ class SignAttentionNet(nn.Module):
     def encode(self, frames: Tensor, mask: Tensor) -> Tensor:
         """Frames ``(B, S, E)`` and their mask ``(B, S)``, True = valid, to a memory ``(B, S, H)``."""
         x = self.positions(self.frame_embedder(frames, mask))
-        window = self.encoder_window
-        blocked = None if window is None else window_mask(x.shape[1], window, x.device)
+        blocked = None
+        if self.encoder_window is not None:  # padding may look anywhere: a row without any key would be NaN
+            near = window_mask(x.shape[1], self.encoder_window, x.device)
+            blocked = (near & mask[:, :, None]).repeat_interleave(self.nhead, 0)
         for layer in self.encoder:
             x = layer(x, blocked=blocked, padding=~mask)
         return self.encoder_norm(x)  # type: ignore[no-any-return]
@@ -200,6 +202,7 @@ class SignAttention(SLTModule):
         interpolate_frames: see ``sampling``.
         augment: strength of random rotation, scale, shift, shear and speed of training poses; 0: none, 1: 15 degrees,
             20 % of scale and shift, 10 % of shear, speed between 0.7 and 1.4.
+        mirror: probability that a training pose is mirrored, left and right exchanged: the signing of another hand.
         max_frames: longer clips are cut there, after sampling.
         max_tokens: longest target, both ends counted; longer ones are cut in training.
         beam_size: 1: greedy.
@@ -235,6 +238,7 @@ class SignAttention(SLTModule):
         eval_sampling: Literal["center", "random"] = "center",
         interpolate_frames: int = 30,
         augment: float = 0.0,
+        mirror: float = 0.0,
         max_frames: int = 220,
         max_tokens: int = 20,
         beam_size: int = 1,
@@ -279,13 +283,10 @@ class SignAttention(SLTModule):
             if hp["normalise"] == "shoulders" and not hp["legacy"]:
                 steps.append(CentreOnShoulders())
             steps += [ChoosePoints(self._points()), KeepDims(2)]
-            if training and hp["augment"]:
+            if training and (hp["augment"] or hp["mirror"]):
                 strength = float(hp["augment"])
-                steps.append(
-                    SpatialAugment(
-                        rotate_deg=15 * strength, scale=0.2 * strength, shift=0.2 * strength, shear=0.1 * strength
-                    )
-                )
+                sizes = {"rotate_deg": 15 * strength, "scale": 0.2 * strength, "shift": 0.2 * strength}
+                steps.append(SpatialAugment(**sizes, shear=0.1 * strength, mirror_p=float(hp["mirror"])))
             if hp["sampling"] == "interpolate":
                 steps.append(InterpolateFrames(hp["interpolate_frames"]))
         return Compose(tuple(steps)) if steps else None
@@ -346,7 +347,8 @@ class SignAttention(SLTModule):
         weight = torch.tensor(weights, device=self.device) if isinstance(weights, list) else None
         total = F.cross_entropy(logits.float(), truth, weight, label_smoothing=hp["label_smoothing"], reduction="sum")
         count = valid[:, 1:].sum() if weight is None else weight[truth].sum()
-        return Losses(self.mean(total, count), {"token_accuracy": (logits.argmax(-1) == truth).float().mean()})
+        accuracy = (logits.argmax(-1) == truth).float().mean()
+        return Losses(self.mean(total, count), {"token_accuracy": accuracy}, count=len(truth))
 
     def translate(self, batch: Batch) -> list[str]:
         """Greedy, or beam search without length normalisation (section 5)."""

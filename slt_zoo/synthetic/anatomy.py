@@ -27,8 +27,15 @@ _THUMB_FOLD = np.radians([55.0, 95.0, 130.0])
 
 _HEAD = np.array(
     # right of the image, down and away from the middle of the head, by the length from neck to nose
-    [[0, 0, -0.42], [0.15, -0.20, -0.3], [-0.15, -0.20, -0.3], [0.40, -0.06, 0], [-0.40, -0.06, 0]]
-    + [[0.15, 0.28, -0.3], [-0.15, 0.28, -0.3]]
+    [
+        [0.0, 0.0, -0.42],  # nose
+        [0.15, -0.20, -0.30],  # eyes
+        [-0.15, -0.20, -0.30],
+        [0.40, -0.06, 0.0],  # ears
+        [-0.40, -0.06, 0.0],
+        [0.15, 0.28, -0.30],  # corners of the mouth
+        [-0.15, 0.28, -0.30],
+    ]
 )
 _AHEAD, _ELBOW = np.array([0.0, 0.0, -1.0]), np.array([0.8, 0.6, 0.0])  # an arm stretched ahead; its elbow points so
 
@@ -90,7 +97,7 @@ def _hand(turn: Array, bend: Array) -> Array:
 
 
 def _axes(turn: Array) -> Array:
-    """Rotation ``(..., 3, 3)`` whose columns are the hand's axes: towards the thumb, along the fingers, out of the palm."""
+    """Rotation ``(..., 3, 3)`` whose columns are a hand's axes: to the thumb, along the fingers, off the palm."""
     (cz, cx, cy), (sz, sx, sy) = np.moveaxis(np.cos(turn), -1, 0), np.moveaxis(np.sin(turn), -1, 0)
     # Upright hand, palm to the camera: fingers up, thumb inwards. First turned about the fingers, then towards the
     # camera, then in the image plane (positive: fingers go inwards).

@@ -20,7 +20,7 @@ __all__ = ["Motion", "Performer", "SkeletonPerformer", "through"]
 Array = NDArray[np.float64]
 
 _CENTRE = np.array([0.25, 0.15, -0.5])  # of the signing space; it grows and shrinks about this place
-_SECONDS_PER_WIDTH = 0.09  # a hand takes this long for one shoulder width between two signs, and at least:
+_SECONDS_PER_WIDTH = 0.075  # a hand takes this long for one shoulder width between two signs, and at least:
 _SHORTEST_WAY = 0.06
 
 
@@ -75,11 +75,12 @@ class SkeletonPerformer:
         """Rest, the signs with the ways between them, rest."""
         signs = [self.sign(g) for g in gloss]
         takes = [self._take(s, signer, rng) for s in signs]
-        self._coarticulate(takes, signs, rng)
+        both = [s.two_handed and rng.random() >= self.variation.weak_drop for s in signs]
+        self._coarticulate(takes, both, rng)
         rest = np.broadcast_to(RELAXED, (2, CHANNELS)).copy()
         rest[:, PLACE] = signer.rest
-        for take, sign in zip(takes, signs, strict=True):
-            if not sign.two_handed:
+        for take, two_handed in zip(takes, both, strict=True):
+            if not two_handed:
                 take[:, 1] = rest[1]
         keys, times, spans = self._timeline(takes, signs, rest, signer.tempo, rng)
         frames = np.arange(int(times[-1] * self.fps) + 1) / self.fps
@@ -105,12 +106,12 @@ class SkeletonPerformer:
         keys[..., PLACE] = _CENTRE + (keys[..., PLACE] - _CENTRE) * signer.space + signer.offset
         keys[..., TURN] += signer.turn
         keys[..., BEND] = np.clip(keys[..., BEND] + signer.bend, 0.0, 1.0)
-        return keys
+        return np.asarray(keys)
 
-    def _coarticulate(self, takes: list[Array], signs: list[Sign], rng: np.random.Generator) -> None:
+    def _coarticulate(self, takes: list[Array], both: list[bool], rng: np.random.Generator) -> None:
         """Ends and begins of neighbours move towards each other, in place; the other hand only if both use it."""
         for k in range(len(takes) - 1):
-            hands = slice(0, 2 if signs[k].two_handed and signs[k + 1].two_handed else 1)
+            hands = slice(0, 2 if both[k] and both[k + 1] else 1)
             gap = takes[k + 1][0, hands] - takes[k][-1, hands]
             back, ahead = self.variation.coarticulation * rng.uniform(0.2, 1.0, 2)
             takes[k][-1, hands] += 0.5 * ahead * gap

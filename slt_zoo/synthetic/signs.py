@@ -129,7 +129,7 @@ def sign_for(gloss: str, seed: int) -> Sign:
     return Sign(
         gloss=gloss,
         keys=keys,
-        seconds=0.14 + 0.06 * count + float(rng.uniform(0, 0.08)),
+        seconds=0.12 + 0.055 * count + float(rng.uniform(0, 0.08)),
         two_handed=hands != "one",
         nod=rng.uniform(-0.12, 0.12, 2),
     )

@@ -145,8 +145,8 @@ def _contrast() -> Iterator[Phrase]:
 
 def _then() -> Iterator[Phrase]:
     for (t, time, p, place), (a, b) in product(_when_where(), permutations(_EVENTS, 2)):
-        first, second = _EVENTS[a][0].format(f"{place} zunächst"), _EVENTS[b][0].format("später")
-        yield f"{p} {t} {a} DANN {b}", f"{time} {first} und {second}"
+        first, second = _EVENTS[a][0].format(f"{place} zunächst"), " ".join(_EVENTS[b][0].format("").split())
+        yield f"{p} {t} {a} DANN {b}", f"{time} {first} und später {second}"
 
 
 def _temperature() -> Iterator[Phrase]:

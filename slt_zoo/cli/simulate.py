@@ -1,0 +1,88 @@
+"""``slt-zoo simulate``: write simulated signing in a corpus's official layout."""
+
+from __future__ import annotations
+
+import argparse
+import time
+from collections.abc import Sequence
+
+__all__ = ["main"]
+
+
+def main(argv: Sequence[str]) -> int:
+    """Write a simulated corpus and say what was written.
+
+    Args:
+        argv: words of the command line, ``simulate`` first.
+
+    Returns:
+        The exit status.
+
+    Raises:
+        SLTError: whatever `slt_zoo.synthetic.simulate` refuses.
+    """
+    options = _parse(argv[1:])
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    from slt_zoo.synthetic import simulate
+
+    began = time.monotonic()
+    console = Console()
+    columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
+    with Progress(*columns, console=console, transient=True) as bar:
+        task = bar.add_task("clips", total=None)
+        root = simulate(
+            options.corpus,
+            options.root,
+            samples=options.samples,
+            seed=options.seed,
+            difficulty=options.difficulty,
+            render=options.render,
+            annotations=options.annotations,
+            lexicon=options.lexicon,
+            fps=options.fps,
+            frame_size=tuple(options.frame_size),
+            overwrite=options.overwrite,
+            progress=lambda done, total: bar.update(task, completed=done, total=total),
+        )
+    console.print(_summary(root.joinpath("SIMULATED.json").read_text(encoding="utf-8")), highlight=False)
+    console.print(f"{root}: written in {time.monotonic() - began:.1f} s", highlight=False, soft_wrap=True)
+    console.print("Simulated signing is no sign language; no score on it is a translation result.")
+    return 0
+
+
+def _parse(words: Sequence[str]) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        prog="slt-zoo simulate",
+        description="Write simulated signing in a corpus's official layout. "
+        "Simulated signing is no sign language; no score on it is a translation result.",
+    )
+    parser.add_argument("--corpus", default="Phoenix14T", help="whose layout (%(default)s)")
+    parser.add_argument("--root", required=True, metavar="DIR", help="folder to write")
+    parser.add_argument(
+        "--samples",
+        type=int,
+        nargs=3,
+        default=(800, 100, 100),
+        metavar=("TRAIN", "DEV", "TEST"),
+        help="how many (800 100 100); with --annotations the first so many of each split",
+    )
+    parser.add_argument("--seed", type=int, default=0, help="the same seed writes the same bytes (%(default)s)")
+    parser.add_argument("--difficulty", type=float, default=0.3, help="0 (clean) to 1 (hard) (%(default)s)")
+    parser.add_argument("--render", nargs="+", default=["pose"], metavar="KIND", help="pose, frames, video (pose)")
+    parser.add_argument("--annotations", metavar="FILE", help="use the sentences of this annotation file or folder")
+    parser.add_argument("--lexicon", metavar="DIR", help="join the real recordings of this folder with index.csv")
+    parser.add_argument("--fps", type=float, default=25.0, help="frames a second (%(default)s)")
+    parser.add_argument("--frame-size", type=int, nargs=2, default=(210, 260), metavar=("W", "H"), help="(210 260)")
+    parser.add_argument("--overwrite", action="store_true", help="replace an earlier simulated corpus")
+    return parser.parse_args(words)
+
+
+def _summary(mark: str) -> str:
+    import json
+
+    facts = json.loads(mark)
+    counts = ", ".join(f"{count} {split}" for split, count in facts["samples"].items())
+    made = f"difficulty {facts['difficulty']:g}, seed {facts['seed']}"
+    return f"{facts['corpus']}: {counts}; {', '.join(facts['render'])}; {made}"

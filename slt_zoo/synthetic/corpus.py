@@ -1,0 +1,265 @@
+"""Writing a simulated corpus: sentences, signers, motion, and the files of a corpus's official layout."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import logging
+import shutil
+from collections import Counter
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from slt_zoo.errors import ConfigError, UnknownNameError
+from slt_zoo.synthetic.detector import detect
+from slt_zoo.synthetic.grammars import GRAMMARS, Grammar, spelling
+from slt_zoo.synthetic.layouts import Layout, layout_of
+from slt_zoo.synthetic.media import PoseWriter, write_frames, write_video
+from slt_zoo.synthetic.performer import Performer, SkeletonPerformer
+from slt_zoo.synthetic.recordings import Lexicon, RecordingPerformer, read_lexicon
+from slt_zoo.synthetic.render import draw_clip
+from slt_zoo.synthetic.sentences import SPLITS, Row, draw
+from slt_zoo.synthetic.signers import Camera, Signer, make_signers
+from slt_zoo.synthetic.skeleton import POINTS
+from slt_zoo.synthetic.variation import Variation, stream
+
+__all__ = ["MARK", "RENDERS", "simulate"]
+
+log = logging.getLogger(__name__)
+
+MARK = "SIMULATED.json"
+NOTE = "simulated signing is no sign language, and no score on it is a translation result"
+RENDERS = ("pose", "frames", "video")
+
+Progress = Callable[[int, int], None]
+
+
+def simulate(
+    corpus: str,
+    root: str | Path,
+    samples: Sequence[int] = (800, 100, 100),
+    seed: int = 0,
+    difficulty: float = 0.3,
+    render: Sequence[str] = ("pose",),
+    *,
+    annotations: str | Path | None = None,
+    lexicon: str | Path | None = None,
+    fps: float = 25.0,
+    signers: Sequence[int] = (7, 1, 2),
+    frame_size: tuple[int, int] = (210, 260),
+    overwrite: bool = False,
+    progress: Progress | None = None,
+) -> Path:
+    """Write a corpus of simulated signing. It is no sign language, and no score on it is a translation result.
+
+    The same arguments give the same bytes.
+
+    Args:
+        corpus: whose layout, by the class name of the data module (``"Phoenix14T"``).
+        root: folder to write; must be new, empty, or (with ``overwrite``) an earlier simulated corpus.
+        samples: how many for train, dev and test; of ``annotations`` the first so many of each split.
+        seed: of sentences, lexicon, signers and takes.
+        difficulty: from 0 (clean) to 1 (hard): sizes all differences between signers, takes and detections.
+        render: what to write of each clip: ``"pose"``, ``"frames"`` (PNG), ``"video"`` (mp4). Sign boundaries always.
+        annotations: annotation file or folder of this corpus: its names, splits, signers and sentences are used.
+        lexicon: folder of real recordings with ``index.csv``, joined instead of made-up signs. Recordings of single
+            letters spell the texts.
+        fps: frames a second.
+        signers: how many different ones in train, dev and test; none of them is in two splits.
+        frame_size: width and height of the image in pixels.
+        overwrite: replace an earlier simulated corpus.
+        progress: called after each clip with how many are written, and how many there will be.
+
+    Returns:
+        The root.
+
+    Raises:
+        UnknownNameError: a corpus or a kind of rendering that does not exist.
+        ConfigError: arguments out of range, more samples than sentences, glosses that the lexicon lacks, or a folder
+            that holds something else.
+        DatasetError: annotations or lexicon are missing or damaged.
+    """
+    layout, variation, root = layout_of(corpus), Variation.at(difficulty), Path(root).expanduser()
+    render = tuple(dict.fromkeys([render] if isinstance(render, str) else render))
+    _check(samples, render, fps, signers, frame_size)
+    words = None if lexicon is None else read_lexicon(lexicon)
+    if annotations is not None:
+        rows = _annotated(layout, Path(annotations).expanduser(), samples)
+    else:
+        rows = _drawn(layout, _grammar(layout, words), samples, signers, seed)
+    if words is not None:
+        rows = [dataclasses.replace(r, gloss=words.letters(r.text)) for r in rows] if words.spells else rows
+        words.require(g for row in rows for g in row.gloss)
+    people = make_signers([row.signer for row in rows], seed, variation)
+    performer: Performer = (
+        SkeletonPerformer(seed, variation, fps) if words is None else RecordingPerformer(words, variation, fps)
+    )
+    facts = {
+        "corpus": corpus,
+        "seed": seed,
+        "difficulty": difficulty,
+        "samples": {s: sum(row.split == s for row in rows) for s in SPLITS},
+        "render": render,
+        "fps": fps,
+        "frame_size": frame_size,
+        "left_handed": sorted(name for name, person in people.items() if person.left_handed),
+        "annotations": None if annotations is None else Path(annotations).name,
+        "lexicon": None if lexicon is None else Path(lexicon).name,
+        "note": NOTE,
+    }
+    _prepare(root, overwrite)
+    (root / MARK).write_bytes((json.dumps(facts, indent=2, ensure_ascii=False) + "\n").encode())
+    points = POINTS if words is None else words.points
+    writer = _ClipWriter(layout, root, points, performer, variation, seed, render, fps, frame_size)
+    for done, row in enumerate(rows, 1):
+        writer.write(row, people[row.signer])
+        if progress is not None:
+            progress(done, len(rows))
+    layout.write_annotations(root, rows)  # last: a corpus that was cut short has none and is refused
+    log.info("%s: %d simulated clips; %s", root, len(rows), NOTE)
+    return root
+
+
+@dataclasses.dataclass
+class _ClipWriter:
+    """Performs one row after the other and writes what was asked for."""
+
+    layout: Layout
+    root: Path
+    points: tuple[str, ...]
+    performer: Performer
+    variation: Variation
+    seed: int
+    render: tuple[str, ...]
+    fps: float
+    frame_size: tuple[int, int]
+
+    def __post_init__(self) -> None:
+        self._pose = PoseWriter(self.points, self.frame_size, self.fps)
+
+    def write(self, row: Row, signer: Signer) -> None:
+        rng = stream(self.seed, "clip", row.id)
+        motion = self.performer.perform(row.gloss, signer, rng)
+        camera = Camera.of(signer, self.frame_size, self.variation, rng)
+        pixels = camera.project(motion.xyz)
+        np.save(self._file(row, "labels"), motion.labels)
+        if "pose" in self.render:
+            seen = detect(
+                pixels, motion.conf, self.points, camera.scale, self.variation, stream(self.seed, "pose", row.id)
+            )
+            self._pose.write(self._file(row, "pose"), *seen)
+        if "frames" in self.render or "video" in self.render:
+            light = float(np.exp(self.variation.lighting * np.clip(rng.standard_normal(), -1.5, 1.5)))
+            images = draw_clip(self.points, pixels, motion.conf, signer, self.frame_size, light)
+            if "frames" in self.render:
+                write_frames(self._file(row, "frames"), self.layout.frame, images)
+            if "video" in self.render:
+                write_video(self._file(row, "video"), images, self.fps)
+
+    def _file(self, row: Row, kind: str) -> Path:
+        path = self.layout.place(self.root, row, kind)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        return path
+
+
+def _check(
+    samples: Sequence[int],
+    render: Sequence[str],
+    fps: float,
+    signers: Sequence[int],
+    frame_size: tuple[int, int],
+) -> None:
+    for name in render:
+        if name not in RENDERS:
+            raise UnknownNameError("kind of rendering", name, RENDERS)
+    if len(samples) != 3 or min(samples) < 0 or samples[0] < 1:
+        raise ConfigError(
+            "not three numbers of samples",
+            where="samples",
+            expected="train, dev and test: at least 1 for train, at least 0 for the others",
+            found=tuple(samples),
+        )
+    if len(signers) != 3 or min(signers) < 1:
+        raise ConfigError(
+            "not three numbers of signers",
+            where="signers",
+            expected="train, dev and test, at least 1 each",
+            found=tuple(signers),
+        )
+    if not 5 <= fps <= 120:
+        raise ConfigError("frame rate out of range", where="fps", expected="5 to 120 frames a second", found=fps)
+    if min(frame_size) < 16 or ("video" in render and any(n % 2 for n in frame_size)):
+        raise ConfigError(
+            "frames cannot have this size",
+            where="frame_size",
+            expected="width and height of at least 16 pixels, even ones for video",
+            found=tuple(frame_size),
+        )
+
+
+def _grammar(layout: Layout, lexicon: Lexicon | None) -> Grammar:
+    """What sentences are drawn from: the layout's language, or spelled words for a lexicon of letters."""
+    if lexicon is not None and lexicon.spells:
+        return spelling(lexicon.language)
+    return GRAMMARS[layout.language]
+
+
+def _drawn(layout: Layout, grammar: Grammar, samples: Sequence[int], signers: Sequence[int], seed: int) -> list[Row]:
+    """Sentences of the grammar; the signers of each split take turns."""
+    sentences = draw(grammar, samples, seed)
+    names = iter(layout.names(sum(samples), seed))
+    rows, first = [], 1
+    for split, count in zip(SPLITS, signers, strict=True):
+        for k, (gloss, text) in enumerate(sentences[split]):
+            signer = layout.signer_name(first + k % count)
+            rows.append(Row(next(names), split, signer, tuple(gloss.split()), text))
+        first += count
+    return rows
+
+
+def _annotated(layout: Layout, path: Path, samples: Sequence[int]) -> list[Row]:
+    """The first rows of each split of the annotation."""
+    rows = layout.read_annotations(path)
+    limit, taken, kept = dict(zip(SPLITS, samples, strict=True)), Counter[str](), []
+    for row in rows:
+        if taken[row.split] < limit[row.split]:
+            taken[row.split] += 1
+            kept.append(row)
+    if len(kept) < len(rows):
+        log.warning("%d of %d annotated rows are used; raise `samples` for more", len(kept), len(rows))
+    empty = [row.id for row in kept if not row.gloss]
+    if empty:
+        raise ConfigError(
+            f"{len(empty)} annotated rows have no gloss, so there is nothing to sign",
+            where=path,
+            found=f"first: {empty[0]}",
+            todo="take these rows out",
+        )
+    return kept
+
+
+def _prepare(root: Path, overwrite: bool) -> None:
+    """Make the folder; refuse to touch what is not a simulated corpus."""
+    inside = sorted(p.name for p in root.iterdir()) if root.is_dir() else []
+    if root.exists() and not root.is_dir():
+        raise ConfigError("the corpus's folder is a file", where=root, todo="choose another root")
+    if inside and MARK not in inside:
+        raise ConfigError(
+            "the folder is not empty and holds no simulated corpus",
+            where=root,
+            expected=f"a new or empty folder, or one with {MARK}",
+            found=", ".join(inside[:5]),
+            todo="choose another root; nothing was touched",
+        )
+    if inside and not overwrite:
+        raise ConfigError(
+            "the folder holds a simulated corpus already",
+            where=root / MARK,
+            todo="pass overwrite=True (--overwrite) to replace it, or choose another root",
+        )
+    if inside:
+        earlier = layout_of(json.loads((root / MARK).read_text(encoding="utf-8"))["corpus"])
+        shutil.rmtree(root / earlier.folder, ignore_errors=not (root / earlier.folder).exists())
+    root.mkdir(parents=True, exist_ok=True)

@@ -1,0 +1,23 @@
+"""One module a corpus: its folders, names and annotation files."""
+
+from __future__ import annotations
+
+from slt_zoo.errors import UnknownNameError
+from slt_zoo.synthetic.layouts.base import Layout
+from slt_zoo.synthetic.layouts.phoenix14t import Phoenix14TLayout
+
+__all__ = ["LAYOUTS", "Layout", "layout_of"]
+
+LAYOUTS: dict[str, Layout] = {layout.corpus: layout for layout in (Phoenix14TLayout(),)}
+"""By the class name of the data module."""
+
+
+def layout_of(corpus: str) -> Layout:
+    """The layout of a corpus.
+
+    Raises:
+        UnknownNameError: it cannot be simulated; the message has the nearest names.
+    """
+    if corpus not in LAYOUTS:
+        raise UnknownNameError("corpus to simulate", corpus, LAYOUTS)
+    return LAYOUTS[corpus]

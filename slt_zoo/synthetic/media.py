@@ -1,0 +1,70 @@
+"""Writing poses, pictures and videos so that the same content gives the same bytes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from slt_zoo.synthetic.skeleton import components
+
+__all__ = ["PoseWriter", "write_frames", "write_video"]
+
+
+class PoseWriter:
+    """Writes ``.pose`` files (v0.2, format ``XYZC``, one person).
+
+    Args:
+        points: K names, body before left before right hand.
+        frame_size: width and height of the image that the pixels are of.
+        fps: frames a second.
+    """
+
+    def __init__(self, points: Sequence[str], frame_size: tuple[int, int], fps: float) -> None:
+        from pose_format.pose_header import PoseHeader, PoseHeaderComponent, PoseHeaderDimensions
+
+        parts = [
+            PoseHeaderComponent(c.name, list(c.points), list(c.bones), [c.colour], "XYZC") for c in components(points)
+        ]
+        dimensions = PoseHeaderDimensions(*frame_size, 0)
+        self._header: Any = PoseHeader(0.2, dimensions, parts)
+        self._fps = fps
+
+    def write(self, path: Path, pixels: NDArray[np.float32], conf: NDArray[np.float32]) -> None:
+        """One file from ``(T, K, 3)`` places and ``(T, K)`` confidence."""
+        from pose_format import Pose
+        from pose_format.numpy import NumPyPoseBody
+
+        buffer = BytesIO()
+        Pose(self._header, NumPyPoseBody(self._fps, pixels[:, None], conf[:, None])).write(buffer)
+        path.write_bytes(buffer.getvalue())
+
+
+def write_frames(folder: Path, pattern: str, images: Sequence[NDArray[np.uint8]]) -> None:
+    """PNG files ``folder/pattern`` numbered from 1, from images ``(H, W, 3)``."""
+    from PIL import Image
+
+    folder.mkdir(parents=True, exist_ok=True)
+    for number, image in enumerate(images, 1):
+        Image.fromarray(image).save(folder / pattern.format(number), compress_level=4)
+
+
+def write_video(path: Path, images: Sequence[NDArray[np.uint8]], fps: float) -> None:
+    """An H.264 mp4 without sound, from images ``(H, W, 3)`` of even width and height."""
+    from fractions import Fraction
+
+    import av
+
+    height, width = images[0].shape[:2]
+    with av.open(str(path), "w") as container:
+        stream: Any = container.add_stream("libx264", rate=Fraction(fps).limit_denominator(1001))
+        stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
+        stream.options = {"crf": "20", "preset": "veryfast"}
+        stream.codec_context.thread_count = 1  # the bytes must not depend on the machine
+        for image in images:
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(image, format="rgb24")))
+        container.mux(stream.encode())

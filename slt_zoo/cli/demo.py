@@ -71,7 +71,7 @@ def _parse(words: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--out", default="runs/demo", help="folder of data, runs and report (%(default)s)")
     parser.add_argument("--seed", type=int, default=0, help="of corpus and training (%(default)s)")
     parser.add_argument("--difficulty", type=float, default=0.3, help="of the signing, 0 to 1 (%(default)s)")
-    parser.add_argument("--samples", type=int, nargs=3, default=(800, 100, 100), metavar=("TRAIN", "DEV", "TEST"))
+    parser.add_argument("--samples", type=int, nargs=3, default=(4000, 100, 100), metavar=("TRAIN", "DEV", "TEST"))
     parser.add_argument("--targets", nargs="+", choices=list(RECIPES), default=list(RECIPES))
     parser.add_argument("--max-steps", type=int, help="fewer optimizer steps than the recipe's, for a quick look")
     parser.add_argument("--overwrite", action="store_true", help="replace what an earlier demo wrote")

@@ -260,6 +260,20 @@ def _prepare(root: Path, overwrite: bool) -> None:
             todo="pass overwrite=True (--overwrite) to replace it, or choose another root",
         )
     if inside:
-        earlier = layout_of(json.loads((root / MARK).read_text(encoding="utf-8"))["corpus"])
-        shutil.rmtree(root / earlier.folder, ignore_errors=not (root / earlier.folder).exists())
+        _remove(root)
     root.mkdir(parents=True, exist_ok=True)
+
+
+def _remove(root: Path) -> None:
+    """Delete the corpus that the mark names, and nothing else that lies beside it."""
+    try:
+        earlier = layout_of(json.loads((root / MARK).read_text(encoding="utf-8"))["corpus"])
+    except (ValueError, KeyError, TypeError) as cause:
+        raise ConfigError(
+            f"{MARK} is damaged, so it is not clear what may be replaced",
+            where=root / MARK,
+            found=str(cause),
+            todo="remove the folder yourself, or choose another root",
+        ) from cause
+    if (root / earlier.folder).exists():
+        shutil.rmtree(root / earlier.folder)

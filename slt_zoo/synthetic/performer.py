@@ -169,6 +169,7 @@ def through(times: Array, keys: Array, at: Array) -> Array:
     slope = np.diff(keys, axis=0) / step
     tangent = np.zeros_like(keys)
     tangent[1:-1] = (slope[:-1] * step[1:] + slope[1:] * step[:-1]) / (step[:-1] + step[1:])
+    tangent[1:-1][(slope[:-1] == 0) | (slope[1:] == 0)] = 0  # where a value is held it stays still
     piece = np.clip(np.searchsorted(times, at, side="right") - 1, 0, len(times) - 2)
     h = step[piece]
     u = (at[:, None] - times[piece][:, None]) / h

@@ -29,9 +29,9 @@ __all__ = ["Lexicon", "Recording", "RecordingPerformer", "read_lexicon"]
 Array = NDArray[np.float64]
 
 _COLUMNS = ("path", "spoken_language", "signed_language", "start", "end", "words", "glosses", "priority")
-_RAISED = 0.25  # a hand within this part of its way up, measured from the top, is signing
+_RAISED = 0.5  # a hand within this part of its way up, measured from the top, is signing
 _SPELLING_TEMPO = 2.0  # letters are recorded one by one, far slower than they follow each other in a word
-_WAY_SECONDS = 0.12  # from one sign to the next
+_WAY_SECONDS, _SECONDS_PER_WIDTH = 0.05, 0.075  # from one sign to the next: at least, and for a shoulder width
 _TAKE = 0.4  # real signs keep their form: takes differ by this part of what takes of made-up signs do
 
 
@@ -260,20 +260,16 @@ class RecordingPerformer:
             ConfigError: a gloss has no recording.
         """
         self.lexicon.require(gloss)
-        tempo = signer.tempo * (_SPELLING_TEMPO if self.lexicon.spells else 1.0)
         xyz: list[Array] = []
         conf: list[Array] = []
         labels: list[NDArray[np.int8]] = []
         for k, name in enumerate(gloss):
             recording = self.lexicon.recordings[name.lower()]
-            begin = 0 if k == 0 else recording.first
-            end = len(recording.xyz) if k == len(gloss) - 1 else recording.last + 1
-            spread = self.variation.take_tempo * np.clip(rng.standard_normal(), -2, 2)
-            speed = recording.fps / self.fps * tempo * float(np.exp(spread))
-            part_xyz, part_conf, at = _resampled(recording, begin, end, speed)
+            at = self._frames(recording, signer, k == 0, k == len(gloss) - 1, rng)
+            part_xyz, part_conf = _resampled(recording, at)
             part_xyz = self._styled(part_xyz, signer, rng)
             if k:
-                way = _way(xyz[-1][-1], conf[-1][-1], part_xyz[0], part_conf[0], round(_WAY_SECONDS * self.fps / tempo))
+                way = _way((xyz[-1][-1], conf[-1][-1]), (part_xyz[0], part_conf[0]), self.fps)
                 xyz.append(way[0])
                 conf.append(way[1])
                 labels.append(np.zeros(len(way[0]), dtype=np.int8))
@@ -288,6 +284,19 @@ class RecordingPerformer:
             body, sure = body[:, other] * (-1, 1, 1), sure[:, other]
         return Motion(self.lexicon.points, body, sure, np.concatenate(labels))
 
+    def _frames(
+        self, recording: Recording, signer: Signer, opens: bool, closes: bool, rng: np.random.Generator
+    ) -> Array:
+        """Which places ``(T,)`` of the recording the frames of the clip show; hands go up and down at full length."""
+        step = recording.fps / self.fps * signer.tempo
+        spread = float(np.exp(self.variation.take_tempo * np.clip(rng.standard_normal(), -2, 2)))
+        sign_step = step * spread * (_SPELLING_TEMPO if self.lexicon.spells else 1.0)
+        first, last, end = recording.first, recording.last, len(recording.xyz) - 1
+        up = np.arange(0, first, step) if opens else np.zeros(0)
+        sign = np.linspace(first, last, max(2, 1 + round((last - first) / sign_step)))
+        down = np.arange(last + step, end + 1e-6, step) if closes else np.zeros(0)
+        return np.concatenate([up, sign, down])
+
     def _styled(self, xyz: Array, signer: Signer, rng: np.random.Generator) -> Array:
         """Hands in the signer's own signing space; elbows follow half the way, head and shoulders not at all."""
         take = self.variation.take_location * np.clip(rng.standard_normal(3), -2, 2)
@@ -296,25 +305,23 @@ class RecordingPerformer:
         return np.asarray(xyz + self._follows * shift)
 
 
-def _resampled(recording: Recording, begin: int, end: int, speed: float) -> tuple[Array, Array, Array]:
-    """Frames ``begin`` to ``end`` at another speed: places ``(T, K, 3)``, confidence, and where each frame was."""
-    count = max(3, round((end - begin) / speed))
-    at = np.linspace(begin, end - 1, count)
-    low = np.clip(np.floor(at).astype(int), begin, max(begin, end - 2))
-    high = np.minimum(low + 1, end - 1)
-    part = (at - low)[:, None, None]
-    nearest = np.where(part[..., 0] < 0.5, recording.conf[low], recording.conf[high])
+def _resampled(recording: Recording, at: Array) -> tuple[Array, Array]:
+    """The recording between its frames: places ``(T, K, 3)`` and confidence; a point is mixed where both have it."""
+    low = np.minimum(at.astype(int), len(recording.xyz) - 1)
+    high = np.minimum(low + 1, len(recording.xyz) - 1)
+    part = (at - low)[:, None]
+    nearest = np.where(part < 0.5, recording.conf[low], recording.conf[high])
     both = (recording.conf[low] > 0) & (recording.conf[high] > 0)
-    mixed = recording.xyz[low] * (1 - part) + recording.xyz[high] * part
-    single = np.where(part < 0.5, recording.xyz[low], recording.xyz[high])
-    return np.where(both[..., None], mixed, single), nearest, np.round(at)
+    part = np.where(both, part, np.round(part))[..., None]
+    return recording.xyz[low] * (1 - part) + recording.xyz[high] * part, nearest
 
 
-def _way(a: Array, conf_a: Array, b: Array, conf_b: Array, frames: int) -> tuple[Array, Array]:
-    """Places and confidence of frames from one posture to another; a point that one of them lacks is missing."""
+def _way(a: tuple[Array, Array], b: tuple[Array, Array], fps: float) -> tuple[Array, Array]:
+    """Frames from one posture to another (places and confidence): a point that one of them lacks is missing."""
+    known = (a[1] > 0) & (b[1] > 0)
+    distance = np.linalg.norm((b[0] - a[0])[known], axis=-1).max(initial=0.0)
+    frames = int(np.ceil(fps * (_WAY_SECONDS + _SECONDS_PER_WIDTH * distance)))
     u = (np.arange(1, frames + 1) / (frames + 1))[:, None, None]
     ease = u**3 * (10 - 15 * u + 6 * u**2)  # the shortest jerk
-    conf = np.broadcast_to(
-        np.where((conf_a > 0) & (conf_b > 0), np.minimum(conf_a, conf_b), 0.0), (frames, len(conf_a))
-    )
-    return a * (1 - ease) + b * ease, conf
+    conf = np.where(known, np.minimum(a[1], b[1]), 0.0)
+    return a[0] * (1 - ease) + b[0] * ease, np.broadcast_to(conf, (frames, len(conf)))

@@ -69,7 +69,7 @@ class Signer:
         rng = stream(seed, "signer", name)
 
         def draw(*shape: int) -> NDArray[np.float64]:
-            return np.clip(rng.standard_normal(shape), -1.6, 1.6)
+            return rng.uniform(-1.5, 1.5, shape)  # bounded: no signer is unlike all others
 
         limbs = np.exp(variation.proportions * draw(4)) * (0.80, 0.72, 0.50, 0.62)
         return cls(

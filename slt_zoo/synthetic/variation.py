@@ -12,29 +12,32 @@ from slt_zoo.errors import ConfigError
 __all__ = ["RANGES", "Variation", "stream"]
 
 RANGES: dict[str, tuple[float, float]] = {
-    # name: (at difficulty 0, at difficulty 1); linear between. Lengths in shoulder widths, angles in degrees.
-    "proportions": (0.02, 0.15),
-    "placement": (0.02, 0.10),
-    "camera_roll": (0.0, 6.0),
-    "camera_yaw": (0.0, 25.0),
-    "tempo": (0.02, 0.30),
-    "signing_space": (0.01, 0.32),
-    "space_offset": (0.01, 0.21),
-    "hand_habit": (0.0, 0.28),
-    "turn_habit": (0.0, 28.0),
-    "take_location": (0.01, 0.21),
-    "take_shape": (0.0, 0.28),
-    "take_turn": (0.0, 32.0),
-    "take_tempo": (0.0, 0.28),
-    "coarticulation": (0.0, 0.50),
-    "weak_drop": (0.0, 0.25),
-    "pause": (0.0, 0.18),
-    "noise": (0.002, 0.07),
-    "drift": (0.0, 0.08),
-    "dropout": (0.0, 0.25),
+    # name: (at difficulty 0, at difficulty 1). Lengths in shoulder widths, angles in degrees.
+    "proportions": (0.02, 0.20),
+    "placement": (0.02, 0.12),
+    "camera_roll": (0.0, 8.0),
+    "camera_yaw": (0.0, 35.0),
+    "tempo": (0.02, 0.35),
+    "signing_space": (0.01, 0.40),
+    "space_offset": (0.01, 0.28),
+    "hand_habit": (0.0, 0.35),
+    "turn_habit": (0.0, 35.0),
+    "take_location": (0.01, 0.25),
+    "take_shape": (0.0, 0.32),
+    "take_turn": (0.0, 38.0),
+    "take_tempo": (0.0, 0.32),
+    "coarticulation": (0.0, 0.60),
+    "weak_drop": (0.0, 0.30),
+    "pause": (0.0, 0.20),
+    "noise": (0.002, 0.08),
+    "drift": (0.0, 0.10),
+    "dropout": (0.0, 0.30),
     "lighting": (0.0, 0.35),
 }
 """The parameters and their ends; ``docs/synthetic.md`` holds the same table with a description of each."""
+
+
+_POWER = 1.5  # all errors grow at once, so that the way from easy to hard is steep: it begins gently
 
 
 @dataclass(frozen=True)
@@ -100,7 +103,7 @@ class Variation:
                 found=difficulty,
             )
         ends = {f.name: RANGES[f.name] for f in fields(cls)}
-        return cls(**{name: low + difficulty * (high - low) for name, (low, high) in ends.items()})
+        return cls(**{name: low + difficulty**_POWER * (high - low) for name, (low, high) in ends.items()})
 
 
 def stream(*key: object) -> np.random.Generator:

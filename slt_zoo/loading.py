@@ -21,7 +21,7 @@ from slt_zoo.errors import CheckpointClassError, CheckpointError, CheckpointMism
 if TYPE_CHECKING:
     from slt_zoo.models.base import SLTModule
 
-__all__ = ["InitFrom", "load", "read_checkpoint", "read_pretrained", "sha256_of", "write_pretrained"]
+__all__ = ["InitFrom", "load", "read_checkpoint", "read_pretrained", "sha256_of", "weights_of", "write_pretrained"]
 
 CLASS_KEY = "slt_zoo"
 """Key of a checkpoint that holds its class's name and the version that wrote it."""
@@ -118,6 +118,23 @@ def sha256_of(path: Path) -> str:
         while block := file.read(1 << 20):
             digest.update(block)
     return digest.hexdigest()
+
+
+def weights_of(run: Path) -> Path:
+    """The checkpoint of a run folder to work with: the best, else the last.
+
+    Raises:
+        CheckpointError: it has none.
+    """
+    for name in ("best.ckpt", "last.ckpt"):
+        if (run / name).is_file():
+            return run / name
+    raise CheckpointError(
+        "there are no weights to use",
+        where=run,
+        expected="best.ckpt or last.ckpt in the run folder",
+        todo="train first with `slt-zoo fit`, or pass --ckpt_path FILE",
+    )
 
 
 def read_checkpoint(path: str | Path) -> dict[str, Any]:

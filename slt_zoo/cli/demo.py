@@ -84,8 +84,11 @@ def _train(target: str, run: Path, data: Path, options: argparse.Namespace) -> S
 
     steps: list[str] = []
     if options.max_steps is not None:
+        warmup = str(min(100, options.max_steps // 10))
         given = ("--trainer.max_steps", "--model.init_args.lr_scheduler.init_args.total_steps")
         steps = [word for option in given for word in (option, str(options.max_steps))]
+        steps += ["--model.init_args.lr_scheduler.init_args.warmup_steps", warmup]
+        steps += ["--trainer.val_check_interval", str(min(250, options.max_steps))]
     training.main(
         [
             *("fit", "--config", RECIPES[target], "--data.root", str(data), "--seed_everything", str(options.seed)),
@@ -100,11 +103,12 @@ def _heat_map(run: Path, root: Path) -> HeatMap:
     """Attention over the first test sentence that came out right, or over the first."""
     import slt_zoo
     from slt_zoo.analysis.attention import cross_attention_map
+    from slt_zoo.loading import weights_of
     from slt_zoo.metrics import load_predictions
 
     predictions = load_predictions(run / "predictions" / "test.jsonl")
     right = [p for p in predictions if p.hypothesis in p.references]
-    model: Any = slt_zoo.load(run / "best.ckpt")
+    model: Any = slt_zoo.load(weights_of(run))
     return cross_attention_map(model, slt_zoo.Phoenix14T(str(root), segments="labels"), (right or predictions)[0].id)
 
 

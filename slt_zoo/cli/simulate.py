@@ -42,13 +42,17 @@ def main(argv: Sequence[str]) -> int:
             annotations=options.annotations,
             lexicon=options.lexicon,
             fps=options.fps,
+            signers=options.signers,
             frame_size=tuple(options.frame_size),
             overwrite=options.overwrite,
             progress=lambda done, total: bar.update(task, completed=done, total=total),
         )
-    console.print(_summary(root.joinpath("SIMULATED.json").read_text(encoding="utf-8")), highlight=False)
-    console.print(f"{root}: written in {time.monotonic() - began:.1f} s", highlight=False, soft_wrap=True)
-    console.print("Simulated signing is no sign language; no score on it is a translation result.")
+    for line in (
+        _summary(root.joinpath("SIMULATED.json").read_text(encoding="utf-8")),
+        f"{root}: written in {time.monotonic() - began:.1f} s",
+        "Simulated signing is no sign language; no score on it is a translation result.",
+    ):
+        console.print(line, highlight=False, markup=False, soft_wrap=True)
     return 0
 
 
@@ -74,6 +78,14 @@ def _parse(words: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--annotations", metavar="FILE", help="use the sentences of this annotation file or folder")
     parser.add_argument("--lexicon", metavar="DIR", help="join the real recordings of this folder with index.csv")
     parser.add_argument("--fps", type=float, default=25.0, help="frames a second (%(default)s)")
+    parser.add_argument(
+        "--signers",
+        type=int,
+        nargs=3,
+        default=(7, 1, 2),
+        metavar=("TRAIN", "DEV", "TEST"),
+        help="how many different ones sign each split (7 1 2); annotations bring their own",
+    )
     parser.add_argument("--frame-size", type=int, nargs=2, default=(210, 260), metavar=("W", "H"), help="(210 260)")
     parser.add_argument("--overwrite", action="store_true", help="replace an earlier simulated corpus")
     return parser.parse_args(words)

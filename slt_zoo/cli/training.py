@@ -27,8 +27,8 @@ import slt_zoo
 from slt_zoo import recipes
 from slt_zoo.callbacks import NonFiniteLossGuard, PredictionWriter, SampleTable, SaveOnInterrupt
 from slt_zoo.data.base import SLTDataModule
-from slt_zoo.errors import CheckpointError, ConfigError, UnknownNameError, nearest
-from slt_zoo.loading import read_checkpoint
+from slt_zoo.errors import ConfigError, UnknownNameError, nearest
+from slt_zoo.loading import read_checkpoint, weights_of
 from slt_zoo.models.base import SLTModule
 
 __all__ = ["Card", "main"]
@@ -140,7 +140,7 @@ class ZooCLI(LightningCLI):
         if self.subcommand == "fit":
             self._guard_run_folder(run, config)
         elif config.ckpt_path is None:
-            config.ckpt_path = str(_newest_weights(run))
+            config.ckpt_path = str(weights_of(run))
 
     def _guard_run_folder(self, run: Path, config: Any) -> None:
         if config.trainer.fast_dev_run:
@@ -181,18 +181,6 @@ class ZooCLI(LightningCLI):
         callbacks = [PredictionWriter(), NonFiniteLossGuard(), SaveOnInterrupt(), SampleTable()]
         kwargs["callbacks"] = [*(settings.get("callbacks") or []), *callbacks]
         return super().instantiate_trainer(**kwargs)
-
-
-def _newest_weights(run: Path) -> Path:
-    for name in ("best.ckpt", "last.ckpt"):
-        if (run / name).is_file():
-            return run / name
-    raise CheckpointError(
-        "there are no weights to use",
-        where=run,
-        expected="best.ckpt or last.ckpt in the run folder",
-        todo="train first with `slt-zoo fit`, or pass --ckpt_path FILE",
-    )
 
 
 def main(argv: Sequence[str]) -> int:

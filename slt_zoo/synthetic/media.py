@@ -63,8 +63,8 @@ def write_video(path: Path, images: Sequence[NDArray[np.uint8]], fps: float) -> 
     with av.open(str(path), "w") as container:
         stream: Any = container.add_stream("libx264", rate=Fraction(fps).limit_denominator(1001))
         stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
-        stream.options = {"crf": "20", "preset": "veryfast"}
-        stream.codec_context.thread_count = 1  # the bytes must not depend on the machine
+        # With several threads, or with its assembler code, x264 now and then writes other bytes for the same pictures.
+        stream.options = {"crf": "20", "preset": "veryfast", "x264-params": "asm=0:threads=1"}
         for image in images:
             container.mux(stream.encode(av.VideoFrame.from_ndarray(image, format="rgb24")))
         container.mux(stream.encode())

@@ -36,16 +36,15 @@ RANGES: dict[str, tuple[float, float]] = {
 }
 """The parameters and their ends; ``docs/synthetic.md`` holds the same table with a description of each."""
 
-
 _POWER = 1.5  # all errors grow at once, so that the way from easy to hard is steep: it begins gently
 
 
 @dataclass(frozen=True)
 class Variation:
-    """The parameters of ``RANGES`` at one difficulty.
+    """The parameters of ``RANGES`` at one difficulty: sizes of differences, shares, probabilities.
 
     Attributes:
-        proportions: relative standard deviation of a signer's limb lengths.
+        proportions: of a signer's limb lengths (logarithm).
         placement: of the signer's position and relative size in the image, by shoulder width.
         camera_roll: of the camera's rotation in the image plane.
         camera_yaw: of the body's rotation about its vertical axis.

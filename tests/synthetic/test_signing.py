@@ -1,6 +1,9 @@
 """The skeleton signer: anatomy, smoothness, handedness, difficulty, detection, drawing."""
 
 import dataclasses
+import itertools
+import re
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -8,6 +11,7 @@ import pytest
 from slt_zoo.data.pose_layouts import POINT_SETS, mirror_points
 from slt_zoo.errors import ConfigError
 from slt_zoo.synthetic.detector import detect
+from slt_zoo.synthetic.grammars import GRAMMARS
 from slt_zoo.synthetic.performer import SkeletonPerformer, through
 from slt_zoo.synthetic.render import draw_clip
 from slt_zoo.synthetic.signers import Camera, Signer, make_signers
@@ -136,6 +140,17 @@ def test_variation_has_every_parameter_of_the_table_and_grows():
         assert values[0] == low and values[-1] == pytest.approx(high) and values == sorted(set(values))
 
 
+def test_the_page_has_the_table_and_the_counts():
+    page = (Path(__file__).parents[2] / "docs" / "synthetic.md").read_text(encoding="utf-8")
+    table = {n: (float(a), float(b)) for n, a, b in re.findall(r"\| `(\w+)` \| ([\d.]+) \| ([\d.]+) \|", page)}
+    assert table == RANGES
+    german = [phrase for family in GRAMMARS["de"].sentences().values() for phrase in family]
+    glosses, words = ({x for phrase in german for x in phrase[k].split()} for k in (0, 1))
+    assert f"{len(glosses)} glosses, {len(words)} words and {len(german):,} sentences" in page
+    assert f"its {len(GRAMMARS['de'].families)} patterns" in page
+    assert page.split("\n\n")[1].startswith("**Simulated signing is no sign language")
+
+
 @pytest.mark.parametrize("difficulty", [-0.1, 1.1, float("nan")])
 def test_difficulty_out_of_range(difficulty):
     with pytest.raises(ConfigError, match="difficulty out of range"):
@@ -174,5 +189,5 @@ def test_a_drawing_shows_the_signer_and_every_move():
     assert tuple(images[0][1, 1]) == signer.background
     skin = (np.abs(np.stack(images).astype(int) - signer.skin).sum(-1) < 30).sum((1, 2))
     assert (skin > 30).all(), "head and hands are seen in each frame"
-    changed = [np.abs(a.astype(int) - b).max() for a, b in zip(images, images[1:], strict=False)]
+    changed = [np.abs(a.astype(int) - b).max() for a, b in itertools.pairwise(images)]
     assert np.median(changed) > 60

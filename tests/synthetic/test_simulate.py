@@ -137,7 +137,7 @@ def test_coordinates_are_pixels(wide):
         assert (xyz[conf == 0] == 0).all()
         seen = xyz[conf > 0]
         inside.append(((seen[:, :2] > 0) & (seen[:, :2] < (210, 260))).all(-1).mean())
-        assert 40 < seen[:, 0].max() and seen[:, :2].min() > -150 and seen[:, :2].max() < 400
+        assert seen[:, 0].max() > 40 and seen[:, :2].min() > -150 and seen[:, :2].max() < 400
     assert np.mean(inside) > 0.95
 
 
@@ -316,8 +316,20 @@ def test_the_command_writes_what_the_function_writes(tmp_path, capsys):
         "--difficulty",
         "0.5",
     ]
-    assert command.main([*words, "--render", "pose", "frames", "--frame-size", "32", "40"]) == 0
-    simulate("Phoenix14T", tmp_path / "b", (4, 1, 1), 9, 0.5, render=("pose", "frames"), frame_size=(32, 40))
+    assert (
+        command.main([*words, "--render", "pose", "frames", "--frame-size", "32", "40", "--signers", "2", "1", "1"])
+        == 0
+    )
+    simulate(
+        "Phoenix14T",
+        tmp_path / "b",
+        (4, 1, 1),
+        9,
+        0.5,
+        render=("pose", "frames"),
+        frame_size=(32, 40),
+        signers=(2, 1, 1),
+    )
     assert hashes(tmp_path / "a") == hashes(tmp_path / "b")
     told = capsys.readouterr().out
     assert "4 train, 1 dev, 1 test" in told and "difficulty 0.5, seed 9" in told

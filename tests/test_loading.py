@@ -59,7 +59,7 @@ def test_whatever_does_not_fit_is_told_and_nothing_is_loaded(source, mapping, me
 
 
 def test_a_near_miss_is_named(source):
-    with pytest.raises(CheckpointMismatchError, match="did you mean net.encoder"):
+    with pytest.raises(CheckpointMismatchError, match=r"did you mean net\.encoder"):
         InitFrom(str(source), {"net.encodr.": "encoder."}).load_into(Net())
 
 

@@ -8,7 +8,7 @@ Camgöz, Hadfield, Koller, Ney, Bowden, "Neural Sign Language Translation", CVPR
 from __future__ import annotations
 
 from collections.abc import Iterable
-from functools import cache, cached_property
+from functools import cached_property
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -56,6 +56,7 @@ class Phoenix14T(SLTDataModule):
     ) -> None:
         super().__init__(root, **base)
         self.frames, self.pose_layout = frames, pose_layout
+        self._skel_ids: dict[Path, frozenset[str]] = {}
 
     def corpus_folder(self) -> Path:
         """The folder ``PHOENIX-2014-T``."""
@@ -148,9 +149,10 @@ class Phoenix14T(SLTDataModule):
         # a .pose file knows its rate, an array does not
         return Media(place.path(sample.id), fps=None if place.suffix == ".pose" else self.fps, layout=self.pose_layout)
 
-    @cache
     def _skels(self, path: Path) -> frozenset[str]:
-        return frozenset(skels_ids(path))
+        if path not in self._skel_ids:
+            self._skel_ids[path] = frozenset(skels_ids(path))
+        return self._skel_ids[path]
 
     def _named(self, name: str | None, below: str) -> Path | None:
         """A folder given by path, or by its name inside the corpus."""

@@ -22,7 +22,6 @@ from slt_zoo.synthetic.recordings import Lexicon, RecordingPerformer, read_lexic
 from slt_zoo.synthetic.render import draw_clip
 from slt_zoo.synthetic.sentences import SPLITS, Row, draw
 from slt_zoo.synthetic.signers import Camera, Signer, make_signers
-from slt_zoo.synthetic.skeleton import POINTS
 from slt_zoo.synthetic.variation import Variation, stream
 
 __all__ = ["MARK", "RENDERS", "simulate"]
@@ -85,34 +84,16 @@ def simulate(
     render = tuple(dict.fromkeys([render] if isinstance(render, str) else render))
     _check(samples, render, fps, signers, frame_size)
     words = None if lexicon is None else read_lexicon(lexicon)
-    if annotations is not None:
-        rows = _annotated(layout, Path(annotations).expanduser(), samples)
-    else:
-        rows = _drawn(layout, _grammar(layout, words), samples, signers, seed)
-    if words is not None:
-        rows = [dataclasses.replace(r, gloss=words.letters(r.text)) for r in rows] if words.spells else rows
-        words.require(g for row in rows for g in row.gloss)
+    rows = _rows(layout, words, annotations, samples, signers, seed)
     people = make_signers([row.signer for row in rows], seed, variation)
-    performer: Performer = (
-        SkeletonPerformer(seed, variation, fps) if words is None else RecordingPerformer(words, variation, fps)
-    )
-    facts = {
-        "corpus": corpus,
-        "seed": seed,
-        "difficulty": difficulty,
-        "samples": {s: sum(row.split == s for row in rows) for s in SPLITS},
-        "render": render,
-        "fps": fps,
-        "frame_size": frame_size,
-        "left_handed": sorted(name for name, person in people.items() if person.left_handed),
-        "annotations": None if annotations is None else Path(annotations).name,
-        "lexicon": None if lexicon is None else Path(lexicon).name,
-        "note": NOTE,
-    }
+    performer = _performer(words, seed, variation, fps)
+    facts = {"corpus": corpus, "seed": seed, "difficulty": difficulty, "render": render}
+    facts |= {"samples": {s: sum(row.split == s for row in rows) for s in SPLITS}, "fps": fps, "frame_size": frame_size}
+    facts |= {"left_handed": sorted(name for name, person in people.items() if person.left_handed)}
+    facts |= {"annotations": annotations and Path(annotations).name, "lexicon": lexicon and Path(lexicon).name}
     _prepare(root, overwrite)
-    (root / MARK).write_bytes((json.dumps(facts, indent=2, ensure_ascii=False) + "\n").encode())
-    points = POINTS if words is None else words.points
-    writer = _ClipWriter(layout, root, points, performer, variation, seed, render, fps, frame_size)
+    (root / MARK).write_bytes((json.dumps(facts | {"note": NOTE}, indent=2, ensure_ascii=False) + "\n").encode())
+    writer = _ClipWriter(layout, root, performer, variation, seed, render, fps, frame_size)
     for done, row in enumerate(rows, 1):
         writer.write(row, people[row.signer])
         if progress is not None:
@@ -128,7 +109,6 @@ class _ClipWriter:
 
     layout: Layout
     root: Path
-    points: tuple[str, ...]
     performer: Performer
     variation: Variation
     seed: int
@@ -137,7 +117,7 @@ class _ClipWriter:
     frame_size: tuple[int, int]
 
     def __post_init__(self) -> None:
-        self._pose = PoseWriter(self.points, self.frame_size, self.fps)
+        self._pose = PoseWriter(self.performer.points, self.frame_size, self.fps)
 
     def write(self, row: Row, signer: Signer) -> None:
         rng = stream(self.seed, "clip", row.id)
@@ -147,12 +127,12 @@ class _ClipWriter:
         np.save(self._file(row, "labels"), motion.labels)
         if "pose" in self.render:
             seen = detect(
-                pixels, motion.conf, self.points, camera.scale, self.variation, stream(self.seed, "pose", row.id)
+                pixels, motion.conf, motion.points, camera.scale, self.variation, stream(self.seed, "pose", row.id)
             )
             self._pose.write(self._file(row, "pose"), *seen)
         if "frames" in self.render or "video" in self.render:
             light = float(np.exp(self.variation.lighting * np.clip(rng.standard_normal(), -1.5, 1.5)))
-            images = draw_clip(self.points, pixels, motion.conf, signer, self.frame_size, light)
+            images = draw_clip(motion.points, pixels, motion.conf, signer, self.frame_size, light)
             if "frames" in self.render:
                 write_frames(self._file(row, "frames"), self.layout.frame, images)
             if "video" in self.render:
@@ -162,6 +142,29 @@ class _ClipWriter:
         path = self.layout.place(self.root, row, kind)
         path.parent.mkdir(parents=True, exist_ok=True)
         return path
+
+
+def _performer(words: Lexicon | None, seed: int, variation: Variation, fps: float) -> Performer:
+    return SkeletonPerformer(seed, variation, fps) if words is None else RecordingPerformer(words, variation, fps)
+
+
+def _rows(
+    layout: Layout,
+    words: Lexicon | None,
+    annotations: str | Path | None,
+    samples: Sequence[int],
+    signers: Sequence[int],
+    seed: int,
+) -> list[Row]:
+    """What will be signed, by whom; with a lexicon, only what it can sign."""
+    if annotations is None:
+        rows = _drawn(layout, _grammar(layout, words), samples, signers, seed)
+    else:
+        rows = _annotated(layout, Path(annotations).expanduser(), samples)
+    if words is not None:
+        rows = [dataclasses.replace(r, gloss=words.letters(r.text)) for r in rows] if words.spells else rows
+        words.require(g for row in rows for g in row.gloss)
+    return rows
 
 
 def _check(

@@ -44,6 +44,10 @@ class Motion:
 class Performer(Protocol):
     """Turns glosses into motion."""
 
+    @property
+    def points(self) -> tuple[str, ...]:
+        """K names of the points that every motion has."""
+
     def perform(self, gloss: Sequence[str], signer: Signer, rng: np.random.Generator) -> Motion:
         """One clip; ``rng`` draws what differs from take to take."""
 
@@ -64,6 +68,11 @@ class SkeletonPerformer:
 
     def __post_init__(self) -> None:
         self._lexicon: dict[str, Sign] = {}
+
+    @property
+    def points(self) -> tuple[str, ...]:
+        """The skeleton's."""
+        return POINTS
 
     def sign(self, gloss: str) -> Sign:
         """The lexicon's entry."""

@@ -253,6 +253,11 @@ class RecordingPerformer:
         right = np.array(["right_" in p for p in self.lexicon.points])
         self._outwards = np.where(right, -1.0, 1.0)[:, None] * (1, 0, 0) + np.array([0.0, 1.0, 1.0])
 
+    @property
+    def points(self) -> tuple[str, ...]:
+        """Those that the recordings share."""
+        return self.lexicon.points
+
     def perform(self, gloss: Sequence[str], signer: Signer, rng: np.random.Generator) -> Motion:
         """The recordings one after the other: hands go up with the first and down with the last.
 

@@ -77,9 +77,7 @@ def batch_of(*clips: torch.Tensor, gloss: str = "W0 W1") -> Batch:
 def test_parameter_counts_of_the_published_sizes(width, gloss, text, two_layers):
     def count(vocabulary: int, layers: int) -> int:
         with torch.device("meta"):
-            net = SignAttentionNet(
-                150, vocabulary, d_model=width, num_encoder_layers=layers, num_decoder_layers=layers
-            )
+            net = SignAttentionNet(150, vocabulary, d_model=width, num_encoder_layers=layers, num_decoder_layers=layers)
         return sum(p.numel() for p in net.parameters())
 
     assert (count(310, 1), count(477, 1), count(310, 2)) == (gloss, text, two_layers)

@@ -47,6 +47,13 @@ class InitFrom:
     unused: list[str] = field(default_factory=list)
     fresh: list[str] = field(default_factory=list)
 
+    def codecs(self) -> dict[str, Any]:
+        """Vocabularies of the run that the weights come from, by name, as plain data."""
+        path = Path(self.path)
+        stored = _config(path) if path.is_dir() else read_checkpoint(path)
+        codecs: dict[str, Any] = stored.get("hyper_parameters", {}).get("codecs") or {}
+        return codecs
+
     def load_into(self, module: nn.Module) -> dict[str, str]:
         """Copy the weights.
 
@@ -66,6 +73,10 @@ class InitFrom:
             named = {there + k.removeprefix(here): k for k in wanted}
             self._compare(named, open_keys, source, target, here, there)
             moved |= {name: source[k] for name, k in named.items()}
+        if any(target[name].is_meta for name in moved):
+            raise CheckpointMismatchError(
+                "weights cannot be copied into a network without memory", where=self.path, found="meta tensors"
+            )
         module.load_state_dict(moved, strict=False)
         return {"path": str(self.path), "sha256": sha256_of(Path(self.path))}
 
@@ -254,9 +265,13 @@ def _config(folder: Path) -> dict[str, Any]:
 
 def _state_dict(path: Path) -> dict[str, Tensor]:
     if path.is_dir():
+        from safetensors import safe_open
         from safetensors.torch import load_file
 
         _config(path)
-        return load_file(str(path / WEIGHTS))
+        stored = load_file(str(path / WEIGHTS))
+        with safe_open(str(path / WEIGHTS), "pt") as file:  # names of tied weights that were not written twice
+            tied: dict[str, str] = file.metadata() or {}
+        return stored | {gone: stored[kept] for gone, kept in tied.items() if kept in stored}
     weights: dict[str, Tensor] = read_checkpoint(path)["state_dict"]
     return weights

@@ -283,7 +283,8 @@ class SelectFrames(Protocol):
     def __call__(self, clip: Clip, num_frames: int, rng: np.random.Generator) -> Tensor:
         """Indices ``(T,)`` int64 into the ``num_frames`` source frames, in the order they are wanted.
 
-        ``clip`` has its sample, its source frame rate and, where asked for, its labels; nothing is decoded yet.
+        ``clip`` has its sample, its source frame rate and, where asked for, its labels; nothing is decoded yet. A
+        selection that follows segments may set ``clip.segments``, in rows of what it selects.
         """
 
 

@@ -92,7 +92,7 @@ def _train(target: str, run: Path, data: Path, options: argparse.Namespace) -> S
     training.main(
         [
             *("fit", "--config", RECIPES[target], "--data.root", str(data), "--seed_everything", str(options.seed)),
-            *("--trainer.default_root_dir", str(run), "--overwrite", "true", *steps),
+            *("--trainer.default_root_dir", str(run), "--overwrite", "true", "--trainer.devices", "1", *steps),
         ]
     )
     training.main(["test", "--config", str(run / "config.yaml")])

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import importlib
 import json
+import subprocess
+import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import yaml
 
@@ -42,31 +44,35 @@ def main(argv: Sequence[str]) -> int:
         if (run / FINISHED).is_file():
             print(f"{phase.name}: finished already, {run}")
             continue
-        _fit(phase, run, rest)
+        if status := _fit(phase, run, rest):
+            return status
     run = Path(phases[-1].read()["trainer"]["default_root_dir"])
     if not (run / "scores.json").is_file() or "test" not in json.loads((run / "scores.json").read_text("utf-8")):
-        _test(run)
+        return _test(run)
     return 0
 
 
-def _fit(phase: recipes.Recipe, run: Path, rest: list[str]) -> None:
-    from slt_zoo.cli import training
-
-    print(f"{phase.name}: training into {run}")
+def _fit(phase: recipes.Recipe, run: Path, rest: list[str]) -> int:
+    print(f"{phase.name}: training into {run}", flush=True)
     words = ["fit", "--config", phase.name, *rest]
     if (run / "last.ckpt").is_file():
         words += ["--ckpt_path", str(run / "last.ckpt")]
-    training.main(words)
-    (run / FINISHED).write_text(json.dumps({"recipe": phase.name, "options": rest}), encoding="utf-8")
+    status = _command(words)
+    if status == 0 and (run / "last.ckpt").is_file():  # a dry run leaves none
+        (run / FINISHED).write_text(json.dumps({"recipe": phase.name, "options": rest}), encoding="utf-8")
+    return status
 
 
-def _test(run: Path) -> None:
-    from slt_zoo.cli import training
+def _test(run: Path) -> int:
+    config = run / "config.yaml"
+    if not config.is_file():  # a dry run
+        return 0
+    name = str(yaml.safe_load(config.read_text(encoding="utf-8"))["model"]["class_path"])
+    module, _, cls = name.rpartition(".")
+    model = getattr(importlib.import_module(module), cls)
+    return _command(["test", "--config", str(config)]) if model.translates else 0
 
-    config: dict[str, Any] = yaml.safe_load((run / "config.yaml").read_text(encoding="utf-8"))
-    from slt_zoo.models.base import SLTModule
 
-    module, _, cls = str(config["model"]["class_path"]).rpartition(".")
-    model = getattr(__import__(module, fromlist=[cls]), cls)
-    if issubclass(model, SLTModule) and model.translates:
-        training.main(["test", "--config", str(run / "config.yaml")])
+def _command(words: list[str]) -> int:
+    """Each command is a process of its own: what a run on several devices leaves behind would break the next."""
+    return subprocess.run([sys.executable, "-m", "slt_zoo", *words], check=False).returncode

@@ -22,6 +22,7 @@ from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.callbacks import ModelCheckpoint
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI, SaveConfigCallback
 from lightning.pytorch.loggers import CSVLogger
+from lightning.pytorch.utilities import rank_zero_only
 
 import slt_zoo
 from slt_zoo import recipes
@@ -146,7 +147,7 @@ class ZooCLI(LightningCLI):
         if config.trainer.fast_dev_run:
             return
         held = [name for name in ("config.yaml", "best.ckpt", "last.ckpt") if (run / name).exists()]
-        if held and config.ckpt_path is None and not config.overwrite:
+        if held and config.ckpt_path is None and not config.overwrite and _first_process():
             raise ConfigError(
                 "the run folder holds a run already",
                 where=run,
@@ -154,11 +155,13 @@ class ZooCLI(LightningCLI):
                 todo=f"go on with it: --ckpt_path {run / 'last.ckpt'}; replace it: --overwrite true; "
                 "or choose another: --trainer.default_root_dir DIR",
             )
-        if config.ckpt_path is not None and (run / "metrics.csv").is_file():
-            taken = len(list(run.glob("metrics.*.csv")))
-            (run / "metrics.csv").rename(run / f"metrics.{taken + 1}.csv")  # the logger would empty it
+        if not _first_process():
+            return  # one process moves files
+        if config.ckpt_path is not None:
+            if (run / "metrics.csv").is_file():  # the logger would empty it
+                (run / "metrics.csv").rename(run / f"metrics.{len(list(run.glob('metrics.*.csv'))) + 1}.csv")
         elif held:
-            for name in [*held, "metrics.csv", "scores.json"]:
+            for name in [*held, "metrics.csv", "scores.json", "finished.json"]:
                 (run / name).unlink(missing_ok=True)
 
     def instantiate_classes(self) -> None:
@@ -167,7 +170,7 @@ class ZooCLI(LightningCLI):
         assert self.subcommand is not None
         path = self.config[self.subcommand].get("ckpt_path")
         if path is not None:
-            self.model.adopt(read_checkpoint(path).get("hyper_parameters", {}))
+            self.model.adopt(read_checkpoint(path))
 
     def instantiate_trainer(self, **kwargs: Any) -> Trainer:
         """The CSV logger is always there: the run's curves come from it."""
@@ -243,6 +246,11 @@ _NOISE = (
     r"The number of training batches .* is smaller than the logging interval",
     r"The '.*_dataloader' does not have many workers",  # poses and features are read faster than a worker starts
 )
+
+
+def _first_process() -> bool:
+    """Whether this is the process that moves files; Lightning reads the rank from the environment."""
+    return int(getattr(rank_zero_only, "rank", 0)) == 0
 
 
 class _NoTips(logging.Filter):

@@ -96,6 +96,7 @@ class SLTDataModule(LightningDataModule):
         self.train_fraction, self.on_bad_sample = train_fraction, on_bad_sample
         self.predict_split: Split = as_split(predict_split)
         self.skipped: dict[Split, list[str]] = {}
+        self.partial: set[Split] = set()
         self._manifests: dict[Split, Manifest] = {}
         self._spec: InputSpec | None = None
         self._places: dict[tuple[Path, Split], Place | None] = {}
@@ -218,6 +219,11 @@ class SLTDataModule(LightningDataModule):
     def setup(self, stage: str) -> None:
         """Meet the model: see `bind`."""
         assert self.trainer is not None
+        if getattr(self.trainer, "overfit_batches", 0):
+            raise ConfigError(
+                "Trainer's overfit_batches would replace the order of training batches by another one",
+                todo="name a few samples with data.subset instead",
+            )
         model: Any = self.trainer.lightning_module
         splits: dict[str, list[Split]] = {"fit": ["train", "dev"], "validate": ["dev"], "test": ["test"]}
         wanted = splits.get(stage, [self.predict_split])
@@ -268,6 +274,8 @@ class SLTDataModule(LightningDataModule):
                         where=self.subset,
                         found=first_few(unknown),
                     )
+                if len(ids) < len(manifest):
+                    self.partial.add(manifest.split)  # scores on it are not scores of the split
                 manifest = manifest.subset(ids)
         if manifest.split == "train" and self.train_fraction < 1:
             keep = max(1, round(self.train_fraction * len(manifest)))
@@ -314,21 +322,24 @@ class SLTDataModule(LightningDataModule):
                 rank_zero_warn(f"{self.corpus}: {shared} of {total} texts of {split} also occur in train")
 
     def _check_media(self, split: Split, spec: InputSpec) -> None:
-        if spec.modality == "none":
-            return
+        kinds = [] if spec.modality == "none" else [spec.modality]
+        for kind in [*kinds, *sorted(spec.needs & {"segments"})]:
+            self._check_kind(split, kind)
+
+    def _check_kind(self, split: Split, kind: str) -> None:
         manifest = self.manifest(split)
-        missing, example = find_missing_media(manifest, spec.modality)
+        missing, example = find_missing_media(manifest, kind)
         if not missing:
             return
         may_skip = split == "train" and len(missing) < len(manifest)
         if may_skip and self.on_bad_sample == "skip":
-            self._skip(split, missing, f"without {spec.modality}")
+            self._skip(split, missing, f"without {kind}")
             return
-        todo = self.media_advice(spec.modality)
+        todo = self.media_advice(kind)
         if may_skip:
             todo += f"; on_bad_sample='skip' goes on with {len(manifest) - len(missing)}"
         raise MissingMediaError(
-            f"{self.corpus} {split}: {len(missing)} of {len(manifest)} samples have no {spec.modality}",
+            f"{self.corpus} {split}: {len(missing)} of {len(manifest)} samples have no {kind}",
             where=example,
             found=f"missing for {first_few(missing)}",
             todo=todo,

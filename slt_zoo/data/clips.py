@@ -52,6 +52,13 @@ def read_clip(
         source_fps = reader.fps or (None if fps is None else fps / (media.stride or 1))
         clip.fps = source_fps
         count = reader.num_frames
+        if clip.labels is not None and len(clip.labels) != count * (media.stride or 1):
+            raise MediaError(
+                "sign boundaries and input have different lengths",
+                where=f"sample {sample.id}",
+                expected=f"{count * (media.stride or 1)} labels for {count} rows of {media.path!r}",
+                found=len(clip.labels),
+            )
         index = torch.arange(count) if pipeline.select is None else pipeline.select(clip, count, rng)
         fields = reader.read(index)
         clip = replace(
@@ -101,7 +108,12 @@ class ClipDataset(Dataset[Clip]):
     def __getitem__(self, key: int | Sequence[Key]) -> Clip | list[Clip | Unreadable]:  # type: ignore[override]
         if isinstance(key, int):
             return self._read(key, epoch=0)
-        return [self._read_or_skip(index, epoch) for index, epoch in key]
+        clips = [self._read_or_skip(index, epoch) for index, epoch in key]
+        (index, epoch), tries = key[-1], len(self)
+        while tries and all(isinstance(c, Unreadable) for c in clips):  # a step needs something: take the next one
+            index, tries = (index + 1) % len(self), tries - 1
+            clips.append(self._read_or_skip(index, epoch))
+        return clips
 
     def _read(self, index: int, epoch: int) -> Clip:
         sample = self.manifest[index]
@@ -135,12 +147,18 @@ class ClipDataset(Dataset[Clip]):
         return batch
 
     def lengths(self) -> list[int]:
-        """Source frames of each sample: as declared, else as the file says."""
-        found = []
-        for sample in self.manifest:
-            media = sample.media[self.spec.modality]
-            if media.num_frames is None:
-                found.append(open_reader(self.spec.modality, media, sample_id=sample.id).num_frames)
-            else:
-                found.append(media.num_frames)
-        return found
+        """Source frames of each sample: as declared, else as the file says; characters where only text is read."""
+        return [self._length(sample) for sample in self.manifest]
+
+    def _length(self, sample: Sample) -> int:
+        if self.spec.modality == "none":
+            return max(1, len(sample.text))
+        media = sample.media[self.spec.modality]
+        if media.num_frames is not None:
+            return media.num_frames
+        try:
+            return open_reader(self.spec.modality, media, sample_id=sample.id).num_frames
+        except MediaError:
+            if not self.skip_bad:
+                raise
+            return 1  # it is skipped, and told, when its turn comes

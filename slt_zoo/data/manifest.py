@@ -125,8 +125,12 @@ def _row(sample: Sample) -> dict[str, Any]:
 
 
 def annotation_hash(samples: Iterable[Sample]) -> str:
-    """SHA-256 of ``id TAB text TAB glosses LF``, sorted by id: the strings, whatever the file's line ends or order."""
+    """SHA-256 of ``id TAB text TAB glosses LF``, sorted by id, a question behind another TAB where there is one.
+
+    It is of the strings, whatever the file's line ends or order.
+    """
     digest = hashlib.sha256()
     for s in sorted(samples, key=lambda s: s.id):
-        digest.update(f"{s.id}\t{s.text}\t{' '.join(s.gloss or ())}\n".encode())
+        question = "" if s.question is None else f"\t{s.question}"
+        digest.update(f"{s.id}\t{s.text}\t{' '.join(s.gloss or ())}{question}\n".encode())
     return digest.hexdigest()

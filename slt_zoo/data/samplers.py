@@ -5,12 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 import numpy as np
+from numpy.typing import NDArray
 from torch.utils.data import DistributedSampler
 
 __all__ = ["Key", "TrainBatches"]
 
 Key = tuple[int, int]
 """``(index of the sample, epoch)``: what a dataset is asked for in training, so that random draws can be repeated."""
+
+
+Indices = NDArray[np.int64]
 
 
 class TrainBatches(DistributedSampler[list[Key]]):
@@ -55,15 +59,33 @@ class TrainBatches(DistributedSampler[list[Key]]):
         self.size, self.batch_size, self.budget, self.bucket = num_samples, batch_size, frames_per_batch, bucket
         self.lengths = None if lengths is None else np.asarray(lengths)
 
+        # Lightning plans validation by the first epoch's number of batches: a budget must not change it
+        self._count = len(self._cut(0))
+
     def __iter__(self) -> Iterator[list[Key]]:
         batches = self._batches(self.epoch)
         for batch in batches[self.rank :: self.num_replicas]:
             yield [(int(i), self.epoch) for i in batch]
 
     def __len__(self) -> int:
-        return len(self._batches(self.epoch)) // self.num_replicas
+        return -(-self._count // self.num_replicas)
 
-    def _batches(self, epoch: int) -> list[np.ndarray[tuple[int], np.dtype[np.int64]]]:
+    def _batches(self, epoch: int) -> list[Indices]:
+        """As many batches in every epoch, and as many for each process.
+
+        Where a budget cuts fewer, the largest are halved; where it cuts more, the last of a random order wait for
+        another epoch.
+        """
+        batches = self._cut(epoch)
+        while len(batches) < self._count:
+            largest = max(range(len(batches)), key=lambda i: len(batches[i]))
+            batch = batches.pop(largest)
+            batches += [batch[::2], batch[1::2]]
+        batches = batches[: self._count]
+        missing = -len(batches) % self.num_replicas  # every process must take part in every step
+        return batches + (batches * self.num_replicas)[:missing]
+
+    def _cut(self, epoch: int) -> list[Indices]:
         rng = np.random.default_rng([self.seed, epoch])
         order = rng.permutation(self.size)
         if self.bucket and self.lengths is not None:
@@ -72,12 +94,11 @@ class TrainBatches(DistributedSampler[list[Key]]):
             order = np.concatenate([part[np.argsort(self.lengths[part], kind="stable")] for part in parts])
         ends = self._ends(order)
         batches = [order[a:b] for a, b in zip([0, *ends[:-1]], ends, strict=True)]
-        if self.bucket:
+        if self.bucket or self.budget is not None:
             batches = [batches[i] for i in rng.permutation(len(batches))]
-        missing = -len(batches) % self.num_replicas  # every process must take part in every step
-        return batches + batches[:missing] if missing <= len(batches) else batches * self.num_replicas
+        return batches
 
-    def _ends(self, order: np.ndarray[tuple[int], np.dtype[np.int64]]) -> list[int]:
+    def _ends(self, order: Indices) -> list[int]:
         if self.budget is None or self.lengths is None:
             return [*range(self.batch_size, self.size, self.batch_size), self.size]
         ends: list[int] = []

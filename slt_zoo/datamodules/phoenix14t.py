@@ -70,7 +70,7 @@ class Phoenix14T(SLTDataModule):
                 return folder
         inside = sorted(p.name for p in self.root.iterdir())[:8] if self.root.is_dir() else None
         raise DatasetNotFoundError(
-            f"Phoenix14T: no {_annotation(Path(), 'train')} under {str(self.root)!r}",
+            f"{self.corpus}: no {_annotation(Path(), 'train')} under {str(self.root)!r}",
             where="looked in " + ", ".join(str(p) for p in tried),
             found="no such folder" if inside is None else f"there: {', '.join(inside) or 'nothing'}",
             todo="pass data.root=<folder that holds PHOENIX-2014-T-release-v3>, or make a simulated one with "
@@ -87,7 +87,7 @@ class Phoenix14T(SLTDataModule):
         path = _annotation(self._folder, split)
         if not path.is_file():
             raise DatasetNotFoundError(
-                f"Phoenix14T: the annotation of {split} is missing", where=path, todo="unpack the release again"
+                f"{self.corpus}: the annotation of {split} is missing", where=path, todo="unpack the release again"
             )
         rows = list(read_rows(path, COLUMNS, "|"))
         _refuse_complex_annotation(rows, path)

@@ -55,6 +55,9 @@ class SLTModule(LightningModule):
     translates: ClassVar[bool] = True
     """Whether evaluation decodes; a pretraining phase says no and is scored by its losses."""
 
+    recorded: ClassVar[tuple[str, ...]] = ()
+    """Further hyper-parameters that `read_data` fills in; a checkpoint's values replace them."""
+
     net: nn.Module
     codecs: dict[str, TextCodec]
 
@@ -92,6 +95,16 @@ class SLTModule(LightningModule):
         """Make the network of the hyper-parameters, ``self.codecs`` and ``self.facts``."""
         raise NotImplementedError
 
+    def load_pretrained(self) -> list[dict[str, str]]:
+        """Load foreign weights (of a language model, an image encoder) into the new network.
+
+        Called once, after `build` and before ``init_from``; never where a checkpoint follows.
+
+        Returns:
+            A record of each source, at least its ``path`` and ``sha256``.
+        """
+        return []
+
     def losses(self, batch: Batch) -> Losses:
         """Losses of a batch; no logging, no moving between devices."""
         raise NotImplementedError
@@ -114,6 +127,11 @@ class SLTModule(LightningModule):
         """What the optimizer gets: parameters, or groups of them."""
         return [p for p in self.parameters() if p.requires_grad]
 
+    def evaluate(self, batch: Batch) -> tuple[Losses, dict[str, list[str]]]:
+        """Losses and hypotheses by name, the main ones under ``""``; a model may share its encoder between them."""
+        losses = self.losses(batch)
+        return losses, ({MAIN: self.translate(batch), **self.extra_hypotheses(batch)} if self.translates else {})
+
     def extra_hypotheses(self, batch: Batch) -> dict[str, list[str]]:
         """Further hypotheses by name, scored beside the main ones (``dev/<name>/bleu4``)."""
         return {}
@@ -125,6 +143,10 @@ class SLTModule(LightningModule):
     def target_of(self, sample: Sample) -> str:
         """The string that the model is to produce."""
         return sample.text if self.target == "text" else " ".join(sample.gloss or ())
+
+    def targets(self, batch: Batch) -> list[str]:
+        """`target_of` for a batch."""
+        return batch.text if self.target == "text" else [" ".join(g or ()) for g in batch.gloss]
 
     def references_of(self, sample: Sample) -> tuple[str, ...]:
         """What a hypothesis is scored against."""
@@ -160,13 +182,23 @@ class SLTModule(LightningModule):
         if hasattr(self, "net"):
             return
         if self.hparams.get("codecs") is None:
-            self.read_data(self._data())
+            with torch.device("cpu"):  # Lightning builds networks on the device; annotation is read where it is
+                self.read_data(self._data())
+        sources = [InitFrom(**s) for s in self.hparams.get("init_from") or []]
+        if self.hparams.get("initialised_from") is None:
+            for source in sources:  # rows of an earlier phase's embedding mean what they meant there
+                shared = source.codecs().keys() & self.hparams["codecs"].keys()
+                self.hparams["codecs"] |= {name: source.codecs()[name] for name in shared}
         self.codecs = {name: codec_from_dict(d) for name, d in self.hparams["codecs"].items()}
         self.net = self.build()
-        sources = [s if isinstance(s, InitFrom) else InitFrom(**s) for s in self.hparams.get("init_from") or []]
-        if sources:
-            self.hparams["initialised_from"] = [source.load_into(self) for source in sources]
-            self.hparams["init_from"] = None  # a checkpoint of this run holds the weights itself
+        if self.hparams.get("initialised_from") is None:
+            try:
+                records = [*self.load_pretrained(), *(source.load_into(self) for source in sources)]
+            except Exception:
+                del self.net  # a network that is half what was asked for must not be trained by the next call
+                raise
+            # a checkpoint of this run holds these weights itself
+            self.hparams["initialised_from"], self.hparams["init_from"] = records, None
 
     def prepare(self, data: SLTDataModule) -> Self:
         """Build the network for a corpus without a trainer; gives the model back."""
@@ -176,12 +208,18 @@ class SLTModule(LightningModule):
         self.configure_model()
         return self
 
-    def adopt(self, hyper_parameters: Mapping[str, Any]) -> None:
-        """Take vocabulary and data facts of a checkpoint, before the network is built for it."""
-        for name in ("codecs", "facts", "initialised_from"):
-            if hyper_parameters.get(name) is not None:
-                self.hparams[name] = hyper_parameters[name]
-        self.hparams["init_from"] = None
+    def adopt(self, checkpoint: Mapping[str, Any]) -> None:
+        """Take what a checkpoint recorded of its data, before the network is built for its weights.
+
+        Raises:
+            CheckpointClassError: it holds another model.
+        """
+        self._refuse_other_class(checkpoint)
+        given = checkpoint.get(self.CHECKPOINT_HYPER_PARAMS_KEY, {})
+        for name in ("codecs", "facts", *self.recorded):
+            if given.get(name) is not None:
+                self.hparams[name] = given[name]
+        self.hparams["initialised_from"], self.hparams["init_from"] = given.get("initialised_from") or [], None
 
     def configure_optimizers(self) -> Any:
         """The optimizer of `param_groups` and its schedule."""
@@ -215,7 +253,6 @@ class SLTModule(LightningModule):
 
     def predict_step(self, batch: Batch, batch_idx: int) -> list[Prediction]:
         """Hypotheses; references are beside them where the corpus has some."""
-        extra = self.extra_hypotheses(batch)
         data = getattr(self.trainer, "datamodule", None)
         known = data.manifest(data.predict_split) if isinstance(data, SLTDataModule) else None
         return [
@@ -223,10 +260,17 @@ class SLTModule(LightningModule):
                 sample_id,
                 hypothesis,
                 () if known is None else self.references_of(known.by_id(sample_id)),
-                {name: texts[i] for name, texts in extra.items()},
             )
-            for i, (sample_id, hypothesis) in enumerate(zip(batch.id, self.translate(batch), strict=True))
+            for sample_id, hypothesis in zip(batch.id, self.translate(batch), strict=True)
         ]
+
+    def on_validation_epoch_start(self) -> None:
+        """Forget what an interrupted evaluation left."""
+        self._collectors, self._sums = {MAIN: PredictionCollector()}, {}
+
+    def on_test_epoch_start(self) -> None:
+        """Forget what an interrupted evaluation left."""
+        self.on_validation_epoch_start()
 
     def on_validation_epoch_end(self) -> None:
         """Score the development split."""
@@ -237,15 +281,16 @@ class SLTModule(LightningModule):
         self._score("test")
 
     def _evaluate(self, split: Split, batch: Batch) -> None:
-        losses = self.losses(batch)
+        losses, hypotheses = self.evaluate(batch)
         count = losses.count or len(batch)
-        for name, value in {"loss": losses.total, **losses.terms}.items():
-            # Lightning's own mean over processes truncates the count of an odd number of things
-            self._sums[name] = self._sums.get(name, 0) + value.detach().double() * count
-        self._sums["count"] = self._sums.get("count", 0) + torch.tensor(float(count), device=self.device).double()
-        if self.translates:
-            for name, texts in {MAIN: self.translate(batch), **self.extra_hypotheses(batch)}.items():
-                self._collectors.setdefault(name, PredictionCollector()).add(batch.id, texts)
+        exact = torch.float32 if self.device.type == "mps" else torch.float64  # MPS has no double
+        values = {"loss": losses.total, **losses.terms}
+        # summed here: Lightning's mean over processes truncates the count of an odd number of things
+        sums = {name: value.detach().to(exact) * count for name, value in values.items()}
+        sums["count"] = torch.tensor(count, dtype=exact, device=self.device)
+        self._sums = {name: self._sums.get(name, 0) + value for name, value in sums.items()}
+        for name, texts in hypotheses.items():
+            self._collectors.setdefault(name, PredictionCollector()).add(batch.id, texts)
 
     def _log_means(self, split: Split) -> None:
         """Means over the whole split, whatever its batches and processes."""
@@ -261,12 +306,14 @@ class SLTModule(LightningModule):
         if self.trainer.sanity_checking or not self.translates:
             return
         limits = {"dev": self.trainer.limit_val_batches, "test": self.trainer.limit_test_batches}
-        whole = limits[split] == 1.0 and not self.trainer.fast_dev_run  # type: ignore[attr-defined]
+        limit = limits[split]
+        cut = not (isinstance(limit, float) and limit == 1.0) or bool(self.trainer.fast_dev_run)  # type: ignore[attr-defined]
         manifest = self._data().manifest(split)
         hypotheses = {}
         for name, collector in collectors.items():
             hypotheses[name] = collector.gather()
-            collector.check(manifest.ids, complete=whole)
+            collector.check(manifest.ids, complete=not cut)
+        whole = not cut and split not in self._data().partial
         references = {s.id: self.references_of(s) for s in manifest if s.id in hypotheses[MAIN]}
         for name, found in hypotheses.items():
             report = score(found, references, self._protocol())
@@ -282,8 +329,9 @@ class SLTModule(LightningModule):
         self.scored[split] = ScoredSplit(predictions, main, whole)
 
     def _score_notes(self, whole: bool, size: int) -> dict[str, Any]:
-        facts = asdict(self.facts)
+        facts = asdict(self._data().facts())  # of what is scored, not of what was learnt from
         notes: dict[str, Any] = {"model": type(self).__name__, "target": self.target, **facts}
+        notes |= {"trained_on": self.facts.corpus, "trained_on_simulated": self.facts.simulated}
         notes |= {"complete": whole, "split_size": size, "decoding": self.decoding_settings()}
         weights = self.trainer.ckpt_path
         if weights is not None and Path(weights).is_file():
@@ -323,15 +371,11 @@ class SLTModule(LightningModule):
             CheckpointClassError: they are of another class.
             CheckpointMismatchError: names or shapes differ; hyper-parameters that differ are told.
         """
-        found = checkpoint.get(loading.CLASS_KEY, {}).get("class")
-        if found != self.class_name():
-            raise CheckpointClassError(
-                f"the checkpoint holds another model than {type(self).__name__}",
-                expected=self.class_name(),
-                found=found or "no class name: not a checkpoint of slt_zoo",
-                todo="weights of another phase come in through model.init_from, not through ckpt_path",
-            )
-        own, given = self.state_dict(), checkpoint["state_dict"]
+        self._refuse_other_class(checkpoint)
+        given = checkpoint.get("state_dict")
+        if given is None:
+            return  # sharded strategies load strictly themselves
+        own = self.state_dict()
         wrong = sorted(set(own) ^ set(given)) + [k for k in own if k in given and own[k].shape != given[k].shape]
         if wrong:
             theirs = checkpoint.get(self.CHECKPOINT_HYPER_PARAMS_KEY, {})
@@ -346,6 +390,16 @@ class SLTModule(LightningModule):
                 found=first_few(wrong),
                 expected="; ".join(differ) or "the same vocabulary and data as in its own run",
                 todo="use the config.yaml that lies beside the checkpoint",
+            )
+
+    def _refuse_other_class(self, checkpoint: Mapping[str, Any]) -> None:
+        found = checkpoint.get(loading.CLASS_KEY, {}).get("class")
+        if found != self.class_name():
+            raise CheckpointClassError(
+                f"the checkpoint holds another model than {type(self).__name__}",
+                expected=self.class_name(),
+                found=found or "no class name: not a checkpoint of slt_zoo",
+                todo="weights of another phase come in through model.init_from, not through ckpt_path",
             )
 
     def save_pretrained(self, folder: str | Path) -> Path:

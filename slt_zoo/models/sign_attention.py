@@ -215,6 +215,8 @@ class SignAttention(SLTModule):
         base: arguments of `SLTModule`.
     """
 
+    recorded = ("class_weights",)
+
     def __init__(
         self,
         *,
@@ -338,7 +340,7 @@ class SignAttention(SLTModule):
     def losses(self, batch: Batch) -> Losses:
         """Cross-entropy over non-padding targets (section 3), and the teacher-forced share of right tokens."""
         hp = self.hparams
-        ids, valid = self.codec.encode(self._targets(batch), max_len=hp["max_tokens"]).padded(PAD_ID)
+        ids, valid = self.codec.encode(self.targets(batch), max_len=hp["max_tokens"]).padded(PAD_ID)
         ids, valid = ids.to(self.device), valid.to(self.device)
         frames, mask = self._source(batch)
         logits = self.net(frames, mask, ids[:, :-1], valid[:, :-1])[valid[:, 1:]]
@@ -380,9 +382,6 @@ class SignAttention(SLTModule):
     def decoding_settings(self) -> dict[str, Any]:
         """Beam size, length penalty and longest output."""
         return {name: self.hparams[name] for name in ("beam_size", "length_penalty", "max_tokens", "legacy")}
-
-    def _targets(self, batch: Batch) -> list[str]:
-        return batch.text if self.target == "text" else [" ".join(g or ()) for g in batch.gloss]
 
     def _encode(self, batch: Batch) -> tuple[Tensor, Tensor]:
         frames, mask = self._source(batch)

@@ -6,7 +6,7 @@ References are never decoded from ids; a codec only serves the network.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Literal, Protocol, Self, runtime_checkable
 
 import torch
@@ -132,14 +132,18 @@ def _split(text: str, level: Level) -> list[str]:
     return text.split() if level == "word" else [c for c in text if not c.isspace()]
 
 
-def codec_from_dict(data: Mapping[str, Any]) -> WordCodec:
+_KINDS: dict[str, Callable[[Mapping[str, Any]], TextCodec]] = {"word": WordCodec.from_dict}
+
+
+def codec_from_dict(data: Mapping[str, Any]) -> TextCodec:
     """Rebuild a codec from what its ``to_dict`` gave.
 
     Raises:
         VocabularyError: a kind of codec that this version does not know.
     """
-    if data.get("kind") != "word":
+    kind = data.get("kind")
+    if kind not in _KINDS:
         raise VocabularyError(
-            f"unknown kind of codec {data.get('kind')!r}", expected="word", todo="a newer slt_zoo may know it"
+            f"unknown kind of codec {kind!r}", expected=", ".join(_KINDS), todo="a newer slt_zoo may know it"
         )
-    return WordCodec.from_dict(data)
+    return _KINDS[kind](data)

@@ -24,7 +24,7 @@ __all__ = ["simulated"]  # a fixture
 RECIPE = ["--config", "zoo:sign_attention/synthetic_gloss", "--config", "zoo:sign_attention/tiny"]
 QUICK = [
     *("--trainer.enable_progress_bar", "false", "--trainer.enable_model_summary", "false"),
-    *("--trainer.max_steps", "4", "--trainer.check_val_every_n_epoch", "1", "--trainer.log_every_n_steps", "1"),
+    *("--trainer.max_steps", "4", "--trainer.val_check_interval", "2", "--trainer.log_every_n_steps", "1"),
     *("--model.lr_scheduler.init_args.warmup_steps", "1", "--model.lr_scheduler.init_args.total_steps", "4"),
 ]
 

@@ -173,13 +173,23 @@ def test_ctrl_c_leaves_a_checkpoint_that_resumes(root):
     words += ["--trainer.enable_progress_bar", "false", "--trainer.max_steps", "100000"]
     words += ["--model.lr_scheduler.init_args.total_steps", "100000"]
     with Path("log").open("w") as log:
-        process = subprocess.Popen(words, stdout=log, stderr=log, env={**os.environ, "OMP_NUM_THREADS": "1"})
+        process = subprocess.Popen(
+            words,
+            stdout=log,
+            stderr=log,
+            env={**os.environ, "OMP_NUM_THREADS": "1"},
+            # a shell's background jobs ignore Ctrl-C, and so would what they start
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+        )
         deadline = time.monotonic() + 90
         while not (RUN / "metrics.csv").is_file() and time.monotonic() < deadline and process.poll() is None:
             time.sleep(0.2)
         time.sleep(1)
         process.send_signal(signal.SIGINT)
-        process.wait(timeout=60)
+        try:
+            process.wait(timeout=60)
+        finally:
+            process.kill()
     assert (RUN / "last.ckpt").is_file(), Path("log").read_text()[-2000:]
     assert "go on" in Path("log").read_text()
     steps = torch.load(RUN / "last.ckpt", weights_only=True)["global_step"]

@@ -172,6 +172,11 @@ class ZooCLI(LightningCLI):
         if path is not None:
             self.model.adopt(read_checkpoint(path))
 
+    def after_fit(self) -> None:
+        """Lightning renews ``last.ckpt`` only beside a new best one; at the end it is the end's."""
+        if not getattr(self.trainer, "fast_dev_run", False):
+            self.trainer.save_checkpoint(Path(self.trainer.default_root_dir) / "last.ckpt")
+
     def instantiate_trainer(self, **kwargs: Any) -> Trainer:
         """The CSV logger is always there: the run's curves come from it."""
         settings = self._get(self.config_init, "trainer")

@@ -77,7 +77,9 @@ def test_everything_that_is_no_code_is_package_data():
     packed = {path for pattern in patterns for path in package.glob(pattern)}
     others = {p for p in package.rglob("*") if p.is_file() and p.suffix not in (".py", ".pyc")}
     assert package / "py.typed" in others
-    assert {recipe.path for recipe in recipes.all_recipes()} | set(recipes.overlays().values()) <= others
+    assert {recipe.path for recipe in recipes.all_recipes()} | {
+        p for files in recipes.overlays().values() for p in files
+    } <= others
     assert others - packed == set(), "not in the wheel: name it in [tool.setuptools.package-data]"
 
 

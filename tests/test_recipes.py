@@ -8,7 +8,8 @@ import yaml
 
 import slt_zoo
 from slt_zoo import recipes
-from slt_zoo.cli import main
+from slt_zoo.cli import main, run, training
+from slt_zoo.errors import ConfigError
 from slt_zoo.testing import simulated
 
 __all__ = ["simulated"]  # a fixture
@@ -16,21 +17,39 @@ __all__ = ["simulated"]  # a fixture
 ALL = recipes.all_recipes()
 
 
-@pytest.mark.parametrize("recipe", ALL, ids=lambda r: r.name)
-def test_it_runs_with_the_tiny_overlay(recipe, simulated, tmp_path, monkeypatch):
+SETS = sorted({(r.model, r.corpus) for r in ALL})
+
+
+def corpus_of(recipe: recipes.Recipe, simulated) -> tuple[str, str]:
+    """Name and simulated root of the corpus that a recipe is for."""
+    name = recipe.read()["data"]["class_path"].removeprefix("slt_zoo.")
+    return name, str(simulated(name, samples=(8, 4, 4), seed=3))
+
+
+@pytest.mark.parametrize(("model", "corpus"), SETS, ids=["/".join(s) for s in SETS])
+def test_its_phases_run_in_order_with_the_tiny_overlay(model, corpus, simulated, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    root = str(simulated("Phoenix14T", samples=(8, 4, 4), seed=3))
-    words = ["--config", recipe.name, "--config", f"zoo:{recipe.model}/tiny", "--data.root", root]
-    assert main(["fit", *words, "--trainer.fast_dev_run", "true"]) == 0
-    assert not list(tmp_path.iterdir()), "a dry run leaves nothing"
+    phases = recipes.phases_of(f"zoo:{model}/{corpus}")
+    for phase in phases:
+        _, root = corpus_of(phase, simulated)
+        words = ["--config", phase.name, "--config", f"zoo:{model}/tiny", "--data.root", root]
+        if phase is phases[-1]:  # the earlier ones leave the weights that the last is made from
+            before = sorted(tmp_path.rglob("*"))
+            assert main(["fit", *words, "--trainer.fast_dev_run", "true"]) == 0
+            assert sorted(tmp_path.rglob("*")) == before, "a dry run leaves nothing"
+        else:
+            words += ["--trainer.max_steps", "1", "--trainer.limit_val_batches", "1"]
+            assert main(["fit", *words, "--trainer.enable_progress_bar", "false"]) == 0
 
 
 @pytest.mark.parametrize("recipe", ALL, ids=lambda r: r.name)
 def test_its_network_builds_at_full_size(recipe, simulated, monkeypatch):
     settings = recipe.read()
     name = settings["model"]["class_path"].removeprefix("slt_zoo.")
-    arguments = {k: v for k, v in settings["model"]["init_args"].items() if k not in ("optimizer", "lr_scheduler")}
-    data = slt_zoo.Phoenix14T(str(simulated("Phoenix14T", samples=(8, 4, 4), seed=3)))
+    given = settings["model"]["init_args"]
+    arguments = {k: v for k, v in given.items() if k not in ("optimizer", "lr_scheduler", "init_from")}
+    corpus, root = corpus_of(recipe, simulated)
+    data = getattr(slt_zoo, corpus)(root)
     with torch.device("meta"):
         model = getattr(slt_zoo, name)(**arguments)
         model.read_data(data)
@@ -48,6 +67,40 @@ def test_its_card_and_folder_are_there(recipe):
     assert text.startswith("#"), "a recipe says in its first lines what it is"
 
 
-@pytest.mark.parametrize("path", recipes.overlays().values(), ids=str)
+@pytest.mark.parametrize("path", [p for files in recipes.overlays().values() for p in files], ids=str)
 def test_overlays_are_plain(path):
     assert yaml.safe_load(path.read_text(encoding="utf-8"))["model"]["init_args"]
+
+
+@pytest.fixture
+def several(tmp_path, monkeypatch):
+    """A package of recipes with a model of two phases."""
+    for name in ("m/c/1_pretrain", "m/c/2_translate", "m/tiny.pretrain", "m/tiny.translate", "m/fast"):
+        path = tmp_path / f"{name}.yaml"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(f"trainer: {{default_root_dir: {name}}}")
+    monkeypatch.setattr(recipes, "FOLDER", tmp_path)
+    return tmp_path
+
+
+def test_an_overlay_may_differ_from_phase_to_phase(several):
+    words = ["--config", "zoo:m/c/pretrain", "--config", "zoo:m/tiny", "--config=zoo:m/fast"]
+    found = [str(several / f"m/{n}.yaml") for n in ("c/1_pretrain", "tiny.pretrain", "fast")]
+    assert training._expand(words) == ["--config", found[0], "--config", found[1], f"--config={found[2]}"]
+    last = training._expand(["--config", "zoo:m/c", "--config", "zoo:m/tiny"])
+    assert last[3] == str(several / "m/tiny.translate.yaml"), "without a phase the last one"
+    with pytest.raises(ConfigError, match="another file for each phase"):
+        training._expand(["--config", "zoo:m/tiny"])
+    assert list(recipes.overlays()) == ["zoo:m/fast", "zoo:m/tiny"]
+
+
+def test_options_of_run_may_be_for_one_phase():
+    words = "--data.root D --pretrain.trainer.max_steps -1 --translate.model.beam_size=3 --trainer.x 1".split()
+    assert run._by_phase(words, ["pretrain", "translate"]) == {
+        "pretrain": "--data.root D --trainer.max_steps -1 --trainer.x 1".split(),
+        "translate": "--data.root D --model.beam_size=3 --trainer.x 1".split(),
+    }
+
+
+def test_no_phase_is_called_like_an_option_group():
+    assert not {r.phase for r in ALL} & {"model", "data", "trainer", "checkpoint", "optimizer", "lr_scheduler", "card"}

@@ -59,6 +59,26 @@ def test_notes_are_of_what_is_scored(root, tmp_path):
     assert extra["trained_on"] == "Other" and extra["trained_on_simulated"] is False
 
 
+def test_steps_behind_the_weights_are_known_in_evaluation_too(root, tmp_path):
+    seen = {}
+
+    class Counting(SignAttention):
+        def losses(self, batch):
+            seen.setdefault("training" if self.training else "evaluation", []).append(self.trained_steps)
+            return super().losses(batch)
+
+    model = Counting(**SMALL)
+    trainer = quick_trainer(tmp_path, max_steps=3, val_check_interval=1, check_val_every_n_epoch=None)
+    trainer.fit(model, datamodule=Phoenix14T(root, batch_size=4, eval_batch_size=4))
+    assert seen == {"training": [0, 1, 2], "evaluation": [1, 2, 3]}
+    trainer.save_checkpoint(tmp_path / "a.ckpt")
+    loaded = Counting.load_from_checkpoint(tmp_path / "a.ckpt", weights_only=True)
+    for one in (model, loaded):
+        seen.clear()
+        quick_trainer(tmp_path).test(one, datamodule=Phoenix14T(root), verbose=False)
+        assert seen == {"evaluation": [3]}
+
+
 def test_overfit_batches_is_refused_with_the_way_out(root, tmp_path):
     with pytest.raises(ConfigError, match="overfit_batches") as error:
         quick_trainer(tmp_path, overfit_batches=1).fit(SignAttention(**SMALL), datamodule=Phoenix14T(root))

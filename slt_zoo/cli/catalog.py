@@ -59,5 +59,5 @@ def _show(name: str) -> None:
             print(yaml.safe_dump({"card": card}, allow_unicode=True, sort_keys=False).rstrip())
         print(f"\nall phases in order: slt-zoo run {name} --data.root DIR")
         return
-    path, _ = recipes.resolve(name)
-    print(path.read_text(encoding="utf-8").rstrip())
+    for path in recipes.overlays().get(name) or [recipes.resolve(name)[0]]:
+        print(path.read_text(encoding="utf-8").rstrip())

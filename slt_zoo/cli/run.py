@@ -19,6 +19,7 @@ __all__ = ["main"]
 USAGE = """usage: slt-zoo run zoo:<model>/<corpus> --data.root DIR [options of `slt-zoo fit`]
 
 Trains every phase of the recipe in order, each into its own run folder, and scores the last on the test split.
+An option holds for all phases; with a phase's name before it, for that one: --translate.trainer.max_epochs 3.
 A finished phase is skipped, an interrupted one goes on from its last.ckpt; delete its folder to train it anew."""
 
 FINISHED = "finished.json"
@@ -39,17 +40,32 @@ def main(argv: Sequence[str]) -> int:
             todo="start it in the folder that is to hold `runs/`",
         )
     phases = recipes.phases_of(name)
+    options = _by_phase(rest, [phase.phase for phase in phases])
     for phase in phases:
         run = Path(phase.read()["trainer"]["default_root_dir"])
         if (run / FINISHED).is_file():
             print(f"{phase.name}: finished already, {run}")
             continue
-        if status := _fit(phase, run, rest):
+        if status := _fit(phase, run, options[phase.phase]):
             return status
     run = Path(phases[-1].read()["trainer"]["default_root_dir"])
     if not (run / "scores.json").is_file() or "test" not in json.loads((run / "scores.json").read_text("utf-8")):
         return _test(run)
     return 0
+
+
+def _by_phase(words: list[str], phases: list[str]) -> dict[str, list[str]]:
+    """Words for each phase: ``--<phase>.<option> value`` is ``--<option> value`` for that one, the rest is for all."""
+    options: dict[str, list[str]] = {phase: [] for phase in phases}
+    takers = phases  # of the option at hand, so that its values follow it
+    for word in words:
+        if word.startswith("--") or word == "-c":
+            phase, dot, option = word.removeprefix("--").partition(".")
+            takers = [phase] if dot and phase in phases else phases
+            word = f"--{option}" if takers is not phases else word
+        for taker in takers:
+            options[taker].append(word)
+    return options
 
 
 def _fit(phase: recipes.Recipe, run: Path, rest: list[str]) -> int:

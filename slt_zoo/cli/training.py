@@ -212,16 +212,16 @@ def main(argv: Sequence[str]) -> int:
 def _expand(words: list[str]) -> list[str]:
     """Resolve ``zoo:`` names, and ``--model SignAttention`` to ``slt_zoo.SignAttention`` (imports that class only)."""
     out: list[str] = []
+    phase = None  # of the newest recipe: what an overlay is put on
     for i, word in enumerate(words):
         option, _, value = word.partition("=")
         before = words[i - 1] if i else ""
-        if word.startswith(recipes.PREFIX) and before in ("--config", "-c"):
-            path, full = recipes.resolve(word)
-            if full != word:
-                logging.getLogger(__name__).warning("%s: taking its last phase, %s", word, full)
-            out.append(str(path))
-        elif option in ("--config", "-c") and value.startswith(recipes.PREFIX):
-            out.append(f"{option}={recipes.resolve(value)[0]}")
+        if word.startswith(recipes.PREFIX) and before in _CONFIG_OPTIONS:
+            path, phase = _recipe(word, phase)
+            out.append(path)
+        elif option in _CONFIG_OPTIONS and value.startswith(recipes.PREFIX):
+            path, phase = _recipe(value, phase)
+            out.append(f"{option}={path}")
         elif before in _CLASS_OPTIONS and not word.startswith("-"):
             out.append(_class_path(before, word))
         elif option in _CLASS_OPTIONS and value:
@@ -231,6 +231,15 @@ def _expand(words: list[str]) -> list[str]:
     return out
 
 
+def _recipe(name: str, phase: str | None) -> tuple[str, str | None]:
+    """The file of a ``zoo:`` name, and the phase that a following overlay is for."""
+    path, full = recipes.resolve(name, phase)
+    if full != name:
+        logging.getLogger(__name__).warning("%s: taking its last phase, %s", name, full)
+    return str(path), full.split("/")[2] if full.count("/") == 2 else phase
+
+
+_CONFIG_OPTIONS = ("--config", "-c")
 _CLASS_OPTIONS = ("--model", "--data", "--model.help", "--data.help")
 
 

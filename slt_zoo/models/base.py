@@ -5,6 +5,7 @@ A paper writes ``input_spec``, ``build``, ``losses`` and, if it translates, ``tr
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, is_dataclass, replace
 from pathlib import Path
@@ -13,6 +14,7 @@ from typing import Any, ClassVar, Literal, Self, cast
 import torch
 from lightning.pytorch import LightningModule
 from lightning.pytorch.cli import LRSchedulerCallable, OptimizerCallable
+from lightning.pytorch.trainer.states import TrainerFn
 from torch import nn
 from torch.optim.lr_scheduler import ReduceLROnPlateau
 
@@ -26,6 +28,9 @@ from slt_zoo.text import TextCodec, WordCodec, codec_from_dict
 from slt_zoo.types import Batch, DataFacts, InputSpec, Losses, Prediction, Sample, Split
 
 __all__ = ["SLTModule"]
+
+# what is logged under these names was summed or gathered over all processes before
+warnings.filterwarnings("ignore", message=r"It is recommended to use `self.log\('(dev|test)/.*sync_dist=True")
 
 MAIN = ""
 """Name of the hypotheses that count; others are named by `SLTModule.extra_hypotheses`."""
@@ -83,6 +88,7 @@ class SLTModule(LightningModule):
         self.skipped: set[str] = set()
         self._collectors = {MAIN: PredictionCollector()}
         self._sums: dict[str, Any] = {}
+        self._steps = 0
 
     # What a paper writes.
 
@@ -165,6 +171,15 @@ class SLTModule(LightningModule):
         if self.training and self._trainer is not None and self._trainer.world_size > 1:
             count = self._trainer.strategy.reduce(count.detach().clone().float(), reduce_op="mean")
         return total / count
+
+    @property
+    def trained_steps(self) -> int:
+        """Optimizer steps behind the weights, for losses that change with them.
+
+        Unlike Lightning's ``global_step`` it is not 0 when a checkpoint is evaluated.
+        """
+        trainer = self._trainer
+        return self.global_step if trainer is not None and trainer.state.fn == TrainerFn.FITTING else self._steps
 
     # Construction.
 
@@ -263,6 +278,10 @@ class SLTModule(LightningModule):
             )
             for sample_id, hypothesis in zip(batch.id, self.translate(batch), strict=True)
         ]
+
+    def on_train_end(self) -> None:
+        """Remember how far the weights have come, for a trainer that only evaluates."""
+        self._steps = self.global_step
 
     def on_validation_epoch_start(self) -> None:
         """Forget what an interrupted evaluation left."""
@@ -372,6 +391,7 @@ class SLTModule(LightningModule):
             CheckpointMismatchError: names or shapes differ; hyper-parameters that differ are told.
         """
         self._refuse_other_class(checkpoint)
+        self._steps = int(checkpoint.get("global_step", 0))
         given = checkpoint.get("state_dict")
         if given is None:
             return  # sharded strategies load strictly themselves

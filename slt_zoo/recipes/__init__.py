@@ -1,7 +1,8 @@
 """Recipes: YAML files ``<model>/<corpus>/<n>_<phase>.yaml``, named ``zoo:<model>/<corpus>/<phase>``.
 
 ``<model>/tiny.yaml`` is an overlay of small sizes, named ``zoo:<model>/tiny``, that goes on top of any
-recipe of the model.
+recipe of the model. A phase whose class has other arguments has an overlay of its own under the same name,
+``<model>/tiny.<phase>.yaml``.
 """
 
 from __future__ import annotations
@@ -12,9 +13,9 @@ from typing import Any
 
 import yaml
 
-from slt_zoo.errors import UnknownNameError
+from slt_zoo.errors import ConfigError, UnknownNameError
 
-__all__ = ["PREFIX", "Recipe", "all_recipes", "overlays", "phases_of", "resolve"]
+__all__ = ["PREFIX", "Recipe", "all_recipes", "overlay", "overlays", "phases_of", "resolve"]
 
 PREFIX = "zoo:"
 FOLDER = Path(__file__).parent
@@ -58,9 +59,33 @@ def all_recipes() -> list[Recipe]:
     return sorted(found, key=lambda r: (r.model, r.corpus, r.number))
 
 
-def overlays() -> dict[str, Path]:
-    """Names (``zoo:<model>/tiny``) and files of the overlays."""
-    return {f"{PREFIX}{p.parent.name}/{p.stem}": p for p in sorted(FOLDER.glob("*/*.yaml"))}
+def overlays() -> dict[str, list[Path]]:
+    """Names (``zoo:<model>/tiny``) of the overlays, and the files of each."""
+    found: dict[str, list[Path]] = {}
+    for path in sorted(FOLDER.glob("*/*.yaml")):
+        found.setdefault(f"{PREFIX}{path.parent.name}/{path.stem.partition('.')[0]}", []).append(path)
+    return found
+
+
+def overlay(name: str, phase: str | None) -> Path:
+    """The file of an overlay for a phase: the phase's own, or the one for all.
+
+    Args:
+        name: one of `overlays`.
+        phase: of the recipe below it; None: not known.
+
+    Raises:
+        ConfigError: every phase has its own, and the phase is not known or has none.
+    """
+    files = {path.stem.partition(".")[2]: path for path in overlays()[name]}
+    if phase in files or "" in files:
+        return files.get(phase or "") or files[""]
+    raise ConfigError(
+        f"{name} is another file for each phase",
+        expected=f"one of {', '.join(sorted(files))}",
+        found="no recipe before it" if phase is None else f"phase {phase}",
+        todo=f"name the recipe first: --config {name.rpartition('/')[0]}/<corpus>/<phase> --config {name}",
+    )
 
 
 def phases_of(name: str) -> list[Recipe]:
@@ -77,14 +102,19 @@ def phases_of(name: str) -> list[Recipe]:
     return phases
 
 
-def resolve(name: str) -> tuple[Path, str]:
+def resolve(name: str, phase: str | None = None) -> tuple[Path, str]:
     """The file of a name, and the full name: without a phase the last one is taken.
 
+    Args:
+        name: of a recipe or an overlay.
+        phase: on which an overlay is put.
+
     Raises:
+        ConfigError: an overlay has no file for the phase.
         UnknownNameError: there is no such recipe; the message names the nearest.
     """
     if name in overlays():
-        return overlays()[name], name
+        return overlay(name, phase), name
     recipes = {r.name: r for r in all_recipes()}
     if name in recipes:
         return recipes[name].path, name

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 import torch
+import wandb
 import yaml
 
 import slt_zoo
@@ -166,6 +167,8 @@ def test_loggers_from_the_command_line(root, logger):
     traces = {"wandb": "wandb/offline-run-*/**/dev/samples*.table.json", "tensorboard": "tb/**/events.out.*"}
     if logger in traces:
         assert list(Path().glob(traces[logger])), "the table of samples, or the event file"
+    if logger == "wandb":
+        wandb.finish()  # an open run would be taken by the next test of this process
 
 
 def test_ctrl_c_leaves_a_checkpoint_that_resumes(root):

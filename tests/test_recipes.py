@@ -95,10 +95,11 @@ def test_an_overlay_may_differ_from_phase_to_phase(several):
 
 
 def test_options_of_run_may_be_for_one_phase():
-    words = "--data.root D --pretrain.trainer.max_steps -1 --translate.model.beam_size=3 --trainer.x 1".split()
-    assert run._by_phase(words, ["pretrain", "translate"]) == {
-        "pretrain": "--data.root D --trainer.max_steps -1 --trainer.x 1".split(),
-        "translate": "--data.root D --model.beam_size=3 --trainer.x 1".split(),
+    for_all = ["--data.root", "D", "--trainer.x", "1"]
+    for_one = ["--pretrain.trainer.max_steps", "-1", "--translate.model.beam_size=3"]
+    assert run._by_phase([*for_all, *for_one], ["pretrain", "translate"]) == {
+        "pretrain": [*for_all, "--trainer.max_steps", "-1"],
+        "translate": [*for_all, "--model.beam_size=3"],
     }
 
 

@@ -133,6 +133,7 @@ class ZooCLI(LightningCLI):
             names = [config.model.class_path.rpartition(".")[2], config.data.class_path.rpartition(".")[2]]
             trainer.default_root_dir = str(Path("runs", *(name.lower() for name in names)))
         run = Path(trainer.default_root_dir)
+        config.weights_only = True  # a checkpoint is data: nothing in it is run
         config.checkpoint.dirpath = str(run)
         if trainer.fast_dev_run:
             config.checkpoint.save_last = False  # Lightning would write it even then

@@ -21,6 +21,7 @@ from slt_zoo.errors import ConfigError, MediaError, first_few
 from slt_zoo.types import Clip, TransformClip
 
 __all__ = [
+    "CentreHands",
     "CentreOnShoulders",
     "ChoosePoints",
     "Compose",
@@ -132,6 +133,46 @@ class CentreOnShoulders:
             centred = centred / width
         moved = (conf > 0) & ~_world(clip.points)
         return replace(clip, pose=torch.where(moved[..., None], centred, pose))
+
+
+@dataclass(frozen=True)
+class CentreHands:
+    """The points of each hand about its wrist, with the hand's size as unit: its shape, wherever and whosever it is.
+
+    The unit is the greatest distance in the image plane between wrist and middle knuckle, in the frames where both
+    are there: that of the palm turned to the camera. The wrist itself stays where it is, and tells the place. In
+    frames without the wrist the hand counts as missing, as does a hand of size 0.
+    """
+
+    def __call__(self, clip: Clip, rng: np.random.Generator) -> Clip:
+        """See `TransformClip`.
+
+        Raises:
+            ConfigError: the points have no wrist and middle knuckle of either hand.
+        """
+        pose, conf = _pose(clip, self)
+        pose, conf = pose.clone(), conf.clone()
+        hands = [s for s in ("left_hand", "right_hand") if {f"{s}.{p}" for p in _PALM} <= set(clip.points)]
+        if not hands:
+            raise ConfigError(
+                "CentreHands needs the wrist and the middle knuckle of a hand",
+                found=f"{len(clip.points)} points: {first_few(clip.points)}",
+                todo="choose points with hands, such as 'hands42' or 'holistic75'",
+            )
+        for hand in hands:
+            wrist, knuckle = _positions(clip.points, tuple(f"{hand}.{p}" for p in _PALM), False).tolist()
+            others = torch.tensor([i for i, p in enumerate(clip.points) if p.startswith(f"{hand}.") and i != wrist])
+            both = (conf[:, [wrist, knuckle]] > 0).all(1)
+            lengths = (pose[both, knuckle] - pose[both, wrist])[:, :2].norm(dim=1)
+            size = lengths.max() if len(lengths) else pose.new_zeros(())
+            seen = (conf[:, others] > 0) & (conf[:, wrist, None] > 0) & (size > 0)
+            about = (pose[:, others] - pose[:, wrist, None]) / size.clamp(min=torch.finfo(pose.dtype).tiny)
+            pose[:, others] = torch.where(seen[..., None], about, 0.0)
+            conf[:, others] = torch.where(seen, conf[:, others], 0.0)
+        return replace(clip, pose=pose, conf=conf)
+
+
+_PALM = ("wrist", "middle_finger_mcp")
 
 
 @dataclass(frozen=True)

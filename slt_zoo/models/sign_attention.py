@@ -23,6 +23,7 @@ from slt_zoo.data.base import SLTDataModule
 from slt_zoo.data.pose_layouts import named_points
 from slt_zoo.data.selection import BlockSample, ChainSelect, SpeedJitter, Truncate
 from slt_zoo.data.transforms import (
+    CentreHands,
     CentreOnShoulders,
     ChoosePoints,
     Compose,
@@ -194,7 +195,8 @@ class SignAttention(SLTModule):
         norm_first: normalise before the blocks.
         encoder_window: frames that a frame may attend to; None: all.
         points: named choice of points, or a list of names (``"holistic75"``, ``"upper50"``).
-        normalise: ``"shoulders"`` centres and scales by the shoulders; ``"raw"`` takes coordinates as they are.
+        normalise: ``"shoulders"`` centres and scales by the shoulders; ``"hands"`` then the points of each hand about
+            its wrist, by its size; ``"raw"`` takes coordinates as they are.
         sampling: ``"block"`` takes one frame of each ``block``, at random in training; ``"interpolate"`` makes
             ``interpolate_frames`` of every clip; ``"none"`` takes all.
         block: frames of a block.
@@ -234,7 +236,7 @@ class SignAttention(SLTModule):
         norm_first: bool = False,
         encoder_window: int | None = None,
         points: str | list[str] = "holistic75",
-        normalise: Literal["shoulders", "raw"] = "shoulders",
+        normalise: Literal["shoulders", "hands", "raw"] = "shoulders",
         sampling: Literal["block", "interpolate", "none"] = "block",
         block: int = 3,
         eval_sampling: Literal["center", "random"] = "center",
@@ -282,13 +284,15 @@ class SignAttention(SLTModule):
         hp = self.hparams
         steps: list[TransformClip] = []
         if hp["modality"] == "pose":
-            if hp["normalise"] == "shoulders" and not hp["legacy"]:
+            if hp["normalise"] != "raw" and not hp["legacy"]:
                 steps.append(CentreOnShoulders())
             steps += [ChoosePoints(self._points()), KeepDims(2)]
             if training and (hp["augment"] or hp["mirror"]):
                 strength = float(hp["augment"])
                 sizes = {"rotate_deg": 15 * strength, "scale": 0.2 * strength, "shift": 0.2 * strength}
                 steps.append(SpatialAugment(**sizes, shear=0.1 * strength, mirror_p=float(hp["mirror"])))
+            if hp["normalise"] == "hands" and not hp["legacy"]:
+                steps.append(CentreHands())  # after what moves the body: a hand's shape does not move
             if hp["sampling"] == "interpolate":
                 steps.append(InterpolateFrames(hp["interpolate_frames"]))
         return Compose(tuple(steps)) if steps else None

@@ -11,6 +11,7 @@ import torch
 from slt_zoo.data.pose_layouts import LAYOUTS, POINT_SETS
 from slt_zoo.data.readers import open_reader
 from slt_zoo.data.transforms import (
+    CentreHands,
     CentreOnShoulders,
     ChoosePoints,
     Compose,
@@ -285,6 +286,34 @@ PIPELINE = Compose(
 )
 
 
+def test_hands_about_their_wrists():
+    c = clip(UPPER, missing=0)
+    out = apply(CentreHands(), c)
+    for hand in ("left_hand", "right_hand"):
+        wrist, knuckle, tip = (UPPER.index(f"{hand}.{p}") for p in ("wrist", "middle_finger_mcp", "thumb_tip"))
+        size = (c.pose[:, knuckle] - c.pose[:, wrist])[:, :2].norm(dim=1).max()
+        torch.testing.assert_close(out.pose[:, tip], (c.pose[:, tip] - c.pose[:, wrist]) / size)
+        assert torch.equal(out.pose[:, wrist], c.pose[:, wrist]), "the wrist tells where the hand is"
+        assert float((out.pose[:, knuckle, :2]).norm(dim=1).max()) == pytest.approx(1)
+    assert torch.equal(out.pose[:, LEFT], c.pose[:, LEFT]), "the body stays"
+    moved = replace(c, pose=3 * c.pose + 7)  # another size, another place: the same shape
+    fingers = [i for i, p in enumerate(UPPER) if "hand." in p and not p.endswith("wrist")]
+    torch.testing.assert_close(apply(CentreHands(), moved).pose[:, fingers], out.pose[:, fingers], atol=1e-4, rtol=1e-4)
+
+
+def test_a_hand_without_its_wrist_is_missing():
+    c = clip(UPPER, missing=0)
+    wrist, tip = UPPER.index("left_hand.wrist"), UPPER.index("left_hand.thumb_tip")
+    c.pose[3, wrist] = c.conf[3, wrist] = 0
+    out = apply(CentreHands(), c)
+    assert out.conf[3, tip] == 0 and out.conf[4, tip] > 0
+    gone = [i for i, p in enumerate(UPPER) if p.startswith("left_hand.")]
+    c.pose[:, gone] = c.conf[:, gone] = 0
+    assert not apply(CentreHands(), c).conf[:, gone].any()
+    with pytest.raises(ConfigError, match="wrist and the middle knuckle"):
+        apply(CentreHands(), clip(("body.left_shoulder", "body.right_shoulder")))
+
+
 def test_compose():
     c = clip(LAYOUTS["openpose137"])
     out = apply(PIPELINE, c, 3)
@@ -299,7 +328,8 @@ def test_transforms_are_values():
 
 
 @pytest.mark.parametrize(
-    "transform", [ChoosePoints("hands42"), CentreOnShoulders(), KeepDims(), FillMissing(), SpatialAugment()]
+    "transform",
+    [ChoosePoints("hands42"), CentreOnShoulders(), CentreHands(), KeepDims(), FillMissing(), SpatialAugment()],
 )
 def test_a_clip_without_poses(transform):
     with pytest.raises(ConfigError, match=f"{type(transform).__name__} needs poses; the clip of sample s1"):

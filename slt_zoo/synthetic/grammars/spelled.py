@@ -12,9 +12,16 @@ from slt_zoo.synthetic.grammars.grammar import Grammar, Phrase
 __all__ = ["WORDS", "spelling"]
 
 _GERMAN = """
-    haus baum tag weg berg fuß weiß süß tür grün fünf über schön öl vögel bär käse spät quark quer taxi hexe yoga typ
-    jahr jung zug zwei luft wind meer sand brot milch kind mond nacht licht feld wolke regen auge hand stuhl tisch lampe
-    pilz clown jagd axt
+    abend ärger affe ahorn axt bär bahn baum berg bett birne blau block blume boot brief brot brücke buch bühne busch
+    chor clown dach dame dampf decke dom dorf draht drei düne durst ecke eiche eimer eis elch ente erbse esel eule fass
+    faust feder fisch flöte flug fluß frage frosch fuchs fünf fuß gabel gans garten gast geige gelb glas gold gras grün
+    gruß hafen hahn hals hand harfe haus heft hemd herbst hexe hof holz honig hund hut igel insel jagd jahr jung kabel
+    käfer kahn käse kerze kind kirsche klee knopf koch korb krone küche kuh lampe laub leiter licht löffel löwe luft
+    mantel markt maus meer milch möhre mond moos motor müll mund nacht nadel nagel nebel nest nuß obst öl ofen ohr onkel
+    oper orgel park pfau pferd pilz platz puppe quark quer quelle rabe rad regen reh ring rock rose rübe sand schaf
+    schiff schön see seil sieb sofa sohn spät stern stuhl süß tafel tag tanne taxi teich tisch tor tür turm typ über
+    ufer uhr vase vater vier vögel vogel wald wand weg wein weiß welle wiese wind wolke wolle wort wurm xaver yak yeti
+    yoga zahl zange zaun zebra zelt ziege zimt zoo zucker zug zwei zwölf
 """
 
 WORDS: dict[str, tuple[str, ...]] = {"de": tuple(_GERMAN.split())}

@@ -1,4 +1,4 @@
-"""BLEU and chrF; sacreBLEU does all the arithmetic."""
+"""BLEU, reduced BLEU and chrF; sacreBLEU does all the arithmetic."""
 
 from __future__ import annotations
 
@@ -7,21 +7,28 @@ from dataclasses import dataclass
 from itertools import zip_longest
 from typing import Any, ClassVar
 
+import numpy as np
+from sacrebleu.metrics.base import Metric
 from sacrebleu.metrics.bleu import BLEU
 from sacrebleu.metrics.chrf import CHRF
 
-__all__ = ["Bleu", "ChrF", "SentenceBleuMean"]
+from slt_zoo.metrics.blacklist import HOW2SIGN
+from slt_zoo.metrics.statistics import Array, Score, Statistics
+
+__all__ = ["Bleu", "ChrF", "ReducedBleu", "SentenceBleuMean"]
 
 ORDERS = (1, 2, 3, 4)
 
 
-def _streams(references: Sequence[Sequence[str]]) -> list[Any]:
-    """References by sample -> sacreBLEU's streams of ``N`` strings; None where a sample has fewer than another."""
-    return [list(stream) for stream in zip_longest(*references)]
+def _rows(metric: Metric, hypotheses: Sequence[str], references: Sequence[Sequence[str]]) -> Array:
+    """SacreBLEU's own statistics of each sentence, ``(N, K)``, as its significance tests use them."""
+    # streams of N strings; None where a sample has fewer references than another
+    streams: list[Any] = [list(stream) for stream in zip_longest(*references)]
+    return np.array(metric._extract_corpus_statistics(hypotheses, streams), dtype=np.float64)
 
 
 @dataclass(frozen=True)
-class Bleu:
+class Bleu(Score):
     """Corpus BLEU-1 to BLEU-4 in percent; BLEU-n is sacreBLEU's with ``max_ngram_order=n``.
 
     A corpus without one matching n-gram of the highest order gives 0 unless smoothed, so a corpus of sentences under
@@ -37,24 +44,64 @@ class Bleu:
     tokenize: str = "13a"
     smooth: str = "exp"
     lowercase: bool = False
-    names: ClassVar[tuple[str, ...]] = tuple(f"bleu{n}" for n in ORDERS)
 
-    def __call__(self, hypotheses: Sequence[str], references: Sequence[Sequence[str]]) -> tuple[dict[str, float], str]:
-        """Values by name, and sacreBLEU's signature."""
+    @property
+    def names(self) -> tuple[str, ...]:
+        """``bleu1`` to ``bleu4``."""
+        return tuple(f"bleu{n}" for n in ORDERS)
+
+    def statistics(self, hypotheses: Sequence[str], references: Sequence[Sequence[str]]) -> Statistics:
+        """Rows ``(N, 10)``: lengths of hypothesis and nearest reference, matches and totals of each order."""
         # force: the texts of PHOENIX14T end in " ." by annotation, of which sacreBLEU would warn at every validation
         metric = BLEU(lowercase=self.lowercase, tokenize=self.tokenize, smooth_method=self.smooth, force=True)
-        full = metric.corpus_score(list(hypotheses), _streams(references))
-        values = {}
-        for n in ORDERS:  # one pass over the corpus serves all orders
-            part = BLEU.compute_bleu(
-                full.counts[:n], full.totals[:n], full.sys_len, full.ref_len, self.smooth, None, False, n
-            )
-            values[f"bleu{n}"] = float(part.score)
-        return values, f"BLEU {metric.get_signature()}"
+        rows = _rows(metric, hypotheses, references)
+        return Statistics(rows, f"BLEU {metric.get_signature()}")
+
+    def values(self, totals: Array) -> Array:
+        """See `Score.values`."""
+        return np.array([[self._bleu(row, n) for n in ORDERS] for row in totals.astype(np.int64).tolist()])
+
+    def _bleu(self, row: list[int], order: int) -> float:
+        hypothesis, reference, counts = row[0], row[1], row[2:]
+        right, all_ = counts[:order], counts[4 : 4 + order]
+        return float(BLEU.compute_bleu(right, all_, hypothesis, reference, self.smooth, None, False, order).score)
 
 
 @dataclass(frozen=True)
-class ChrF:
+class ReducedBleu(Bleu):
+    """BLEU-4 after words that carry little meaning are removed from both sides ("reduced BLEU", How2Sign).
+
+    Tarrés, Gállego, Duarte, Torres, Giró-i-Nieto, "Sign Language Translation from Instructional Videos", CVPRW 2023.
+    A word is what stands between white space; case does not matter. Sentences whose reference becomes empty are left
+    out of this score and of no other.
+    """
+
+    words: frozenset[str] = HOW2SIGN
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """``rbleu``."""
+        return ("rbleu",)
+
+    def statistics(self, hypotheses: Sequence[str], references: Sequence[Sequence[str]]) -> Statistics:
+        """As `Bleu.statistics`; a sentence that is left out has zeros."""
+        reduced = [[self._reduce(r) for r in some] for some in references]
+        found = super().statistics([self._reduce(h) for h in hypotheses], reduced)
+        found.rows[[not all(some) for some in reduced]] = 0
+        return Statistics(found.rows, f"rBLEU {found.signature.removeprefix('BLEU ')}|words:{len(self.words)}")
+
+    def values(self, totals: Array) -> Array:
+        """See `Score.values`."""
+        values: Array = super().values(totals)[:, 3:]
+        values[totals[:, 1] == 0] = np.nan  # no reference has a word left
+        return values
+
+    def _reduce(self, text: str) -> str:
+        return " ".join(word for word in text.split() if word.lower() not in self.words)
+
+
+@dataclass(frozen=True)
+class ChrF(Score):
     """chrF2 in percent with sacreBLEU's defaults: character n-grams to 6, no words, white space ignored.
 
     Attributes:
@@ -62,31 +109,44 @@ class ChrF:
     """
 
     lowercase: bool = False
-    names: ClassVar[tuple[str, ...]] = ("chrf",)
 
-    def __call__(self, hypotheses: Sequence[str], references: Sequence[Sequence[str]]) -> tuple[dict[str, float], str]:
-        """Value by name, and sacreBLEU's signature."""
+    @property
+    def names(self) -> tuple[str, ...]:
+        """``chrf``."""
+        return ("chrf",)
+
+    def statistics(self, hypotheses: Sequence[str], references: Sequence[Sequence[str]]) -> Statistics:
+        """Rows ``(N, 18)``: for each order the n-grams of the hypothesis, of the best reference, and the matches."""
         metric = CHRF(lowercase=self.lowercase)
-        value = float(metric.corpus_score(list(hypotheses), _streams(references)).score)
-        return {"chrf": value}, f"chrF {metric.get_signature()}"
+        rows = _rows(metric, hypotheses, references)
+        return Statistics(rows, f"chrF {metric.get_signature()}")
+
+    def values(self, totals: Array) -> Array:
+        """See `Score.values`."""
+        metric = CHRF(lowercase=self.lowercase)
+        return np.array([[metric._compute_f_score(row)] for row in totals.astype(np.int64).tolist()])
 
 
 @dataclass(frozen=True)
-class SentenceBleuMean:
+class SentenceBleuMean(Score):
     """Mean of each sentence's own BLEU-4 in percent: no smoothing, split at white space.
 
     Only for comparison with code that reports it (SignAttention's does, by torchmetrics): a right sentence of under
     four words counts 0 here.
     """
 
-    names: ClassVar[tuple[str, ...]] = ("sentence_bleu_mean",)
+    bleu: ClassVar[Bleu] = Bleu(tokenize="none", smooth="none")
 
-    def __call__(self, hypotheses: Sequence[str], references: Sequence[Sequence[str]]) -> tuple[dict[str, float], str]:
-        """Value by name, and what it is."""
-        # effective_order keeps sacreBLEU from warning at every sentence; the score is made below, without it
-        metric = BLEU(tokenize="none", smooth_method="none", effective_order=True)
-        total = 0.0
-        for hypothesis, references_of_one in zip(hypotheses, references, strict=True):
-            s = metric.sentence_score(hypothesis, list(references_of_one))
-            total += BLEU.compute_bleu(s.counts, s.totals, s.sys_len, s.ref_len, "none").score
-        return {"sentence_bleu_mean": total / len(hypotheses)}, "sentence BLEU-4 tok:none|smooth:none|mean:sentences"
+    @property
+    def names(self) -> tuple[str, ...]:
+        """``sentence_bleu_mean``."""
+        return ("sentence_bleu_mean",)
+
+    def statistics(self, hypotheses: Sequence[str], references: Sequence[Sequence[str]]) -> Statistics:
+        """Rows ``(N, 2)``: the sentence's BLEU-4, and 1."""
+        own = self.bleu.values(self.bleu.statistics(hypotheses, references).rows)[:, 3]
+        return Statistics(np.stack([own, np.ones_like(own)], 1), "sentence BLEU-4 tok:none|smooth:none|mean:sentences")
+
+    def values(self, totals: Array) -> Array:
+        """See `Score.values`."""
+        return totals[:, :1] / totals[:, 1:]

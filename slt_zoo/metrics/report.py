@@ -10,12 +10,15 @@ from dataclasses import asdict, dataclass, field, fields
 from importlib.metadata import version
 from typing import Any
 
+import numpy as np
+
 from slt_zoo._version import __version__
 from slt_zoo.errors import ScoreError, first_few
-from slt_zoo.metrics.protocols import get_protocol
+from slt_zoo.metrics.protocols import PROTOCOLS, Protocol, get_protocol
+from slt_zoo.metrics.statistics import interval, named, resample
 from slt_zoo.types import Prediction
 
-__all__ = ["SIMULATED_NOTE", "ScoreReport", "ScoredSplit", "check_ids", "reference_hash", "score"]
+__all__ = ["SIMULATED_NOTE", "ScoreReport", "ScoredSplit", "check_ids", "prepare", "reference_hash", "score"]
 
 SIMULATED_NOTE = "Simulated signing is no sign language; no score on it is a translation result."
 
@@ -31,6 +34,8 @@ class ScoreReport:
         num_samples: sentences scored.
         reference_hash: of the references, see :func:`reference_hash`; equal hashes: the same references.
         versions: of what computed the values.
+        intervals: 95 % bootstrap intervals of the values, ``(low, high)`` by name; none where none were asked for.
+        ids: of the samples scored, sorted.
         extra: plain data about the run: decoding settings, ``checkpoint`` (hash), ``simulated``, ``complete``, ...
     """
 
@@ -40,6 +45,8 @@ class ScoreReport:
     num_samples: int
     reference_hash: str
     versions: dict[str, str] = field(default_factory=dict)
+    intervals: dict[str, tuple[float, float]] = field(default_factory=dict)
+    ids: tuple[str, ...] = ()
     extra: dict[str, Any] = field(default_factory=dict)
 
     def to_dict(self) -> dict[str, Any]:
@@ -62,7 +69,8 @@ class ScoreReport:
                 found=f"the keys {', '.join(map(str, data))}" if isinstance(data, Mapping) else type(data).__name__,
                 todo="score the predictions again, or update slt_zoo if a newer version wrote the report",
             )
-        return cls(**data)
+        pairs = {name: (float(low), float(high)) for name, (low, high) in data.get("intervals", {}).items()}
+        return cls(**{**data, "intervals": pairs, "ids": tuple(data.get("ids", ()))})
 
     def to_json(self) -> str:
         """As JSON text.
@@ -93,6 +101,8 @@ class ScoreReport:
     def caveats(self) -> list[str]:
         """What has to be said wherever the values are shown, each a sentence."""
         found = []
+        if self.protocol in PROTOCOLS and PROTOCOLS[self.protocol].legacy:
+            found.append("Legacy protocol: repeats one published scorer, to compare with its old tables alone.")
         if self.extra.get("simulated"):
             found.append(SIMULATED_NOTE)
         if not self.extra.get("complete", True):
@@ -102,10 +112,12 @@ class ScoreReport:
     def table(self) -> str:
         """The report as lines of text for people."""
         width = max(len(name) for name in self.values)
+        spans = {name: f"  [{low:.2f}, {high:.2f}]" for name, (low, high) in self.intervals.items()}
         return "\n".join(
             [
-                f"{self.protocol}, {self.num_samples} sentences, values in percent",
-                *(f"  {name:<{width}}  {value:7.2f}" for name, value in self.values.items()),
+                f"{self.protocol}, {self.num_samples} sentences, values in percent"
+                + (", 95 % bootstrap intervals" if spans else ""),
+                *(f"  {name:<{width}}  {value:7.2f}{spans.get(name, '')}" for name, value in self.values.items()),
                 *(f"  {part}" for part in self.signature.split("; ")),
                 f"  references {self.reference_hash[:12]}",
                 *self.caveats(),
@@ -165,6 +177,8 @@ def score(
     references: Mapping[str, str | Sequence[str]],
     protocol: str,
     *,
+    samples: int = 1000,
+    seed: int = 0,
     extra: Mapping[str, Any] | None = None,
 ) -> ScoreReport:
     """Score a whole split.
@@ -173,12 +187,61 @@ def score(
         hypotheses: by sample id; an empty string is a hypothesis like any other.
         references: by sample id, the annotation's strings: one, or several of which no sample needs equally many.
         protocol: name of a protocol (``slt_zoo.metrics.PROTOCOLS``).
+        samples: bootstrap samples of the intervals; 0: no intervals, as in validation during training.
+        seed: of the bootstrap.
         extra: plain data that goes into the report.
 
     Raises:
         UnknownNameError: no such protocol.
         ScoreError: nothing to score, ids differ, a value is no string, a sample has no reference, or all are empty.
     """
+    prepared = prepare(hypotheses, references, protocol)
+    found = [measure.statistics(prepared.hypotheses, prepared.references) for measure in prepared.protocol.scores]
+    rows = np.concatenate([f.rows for f in found], 1)  # side by side, so that sentences are drawn once for all scores
+    totals, drawn = rows.sum(0, keepdims=True), resample(rows, samples, seed) if samples else None
+    values: dict[str, float] = {}
+    intervals: dict[str, tuple[float, float]] = {}
+    begin = 0
+    for measure, statistics in zip(prepared.protocol.scores, found, strict=True):
+        end = begin + statistics.rows.shape[1]
+        part = named(measure.names, measure.values(totals[:, begin:end])[0])
+        if drawn is not None:
+            columns = zip(measure.names, measure.values(drawn[:, begin:end]).T, strict=True)
+            intervals |= {name: interval(column) for name, column in columns if name in part}
+        values |= part
+        begin = end
+    return ScoreReport(
+        values=values,
+        protocol=prepared.protocol.name,
+        signature="; ".join(f.signature for f in found),
+        num_samples=len(prepared.ids),
+        reference_hash=reference_hash(references),
+        versions={"slt_zoo": __version__, "sacrebleu": version("sacrebleu"), "python": platform.python_version()},
+        intervals=intervals,
+        ids=tuple(prepared.ids),
+        extra=dict(extra or {}) | ({"bootstrap": {"samples": samples, "seed": seed}} if samples else {}),
+    )
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """Strings as a protocol's scores see them, in the order of the ids.
+
+    Attributes:
+        protocol: that prepared them.
+        ids: sorted.
+        hypotheses: one an id.
+        references: one or more an id.
+    """
+
+    protocol: Protocol
+    ids: list[str]
+    hypotheses: list[str]
+    references: list[tuple[str, ...]]
+
+
+def prepare(hypotheses: Mapping[str, str], references: Mapping[str, str | Sequence[str]], protocol: str) -> Prepared:
+    """Check and prepare strings; see :func:`score` for arguments and errors."""
     chosen = get_protocol(protocol)
     if not hypotheses and not references:
         raise ScoreError("nothing to score: there are neither hypotheses nor references")
@@ -192,22 +255,11 @@ def score(
             found=f"{len(ids)} samples",
             todo="check that the references come from the annotation of this split",
         )
-    prepared = [chosen.hypothesis(hypotheses[i]) for i in ids]
-    prepared_references = [tuple(chosen.reference(text) for text in texts[i]) for i in ids]
-    values: dict[str, float] = {}
-    signatures = []
-    for compute in chosen.scores:
-        part, signature = compute(prepared, prepared_references)
-        values |= part
-        signatures.append(signature)
-    return ScoreReport(
-        values=values,
-        protocol=chosen.name,
-        signature="; ".join(signatures),
-        num_samples=len(ids),
-        reference_hash=reference_hash(texts),
-        versions={"slt_zoo": __version__, "sacrebleu": version("sacrebleu"), "python": platform.python_version()},
-        extra=dict(extra or {}),
+    return Prepared(
+        chosen,
+        ids,
+        [chosen.hypothesis(hypotheses[i]) for i in ids],
+        [tuple(chosen.reference(text) for text in texts[i]) for i in ids],
     )
 
 

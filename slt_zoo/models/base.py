@@ -335,7 +335,9 @@ class SLTModule(LightningModule):
         whole = not cut and split not in self._data().partial
         references = {s.id: self.references_of(s) for s in manifest if s.id in hypotheses[MAIN]}
         for name, found in hypotheses.items():
-            report = score(found, references, self._protocol())
+            # intervals where a result is reported, not at each validation of a fit
+            samples = 0 if self.trainer.state.fn == TrainerFn.FITTING else 1000
+            report = score(found, references, self._protocol(), samples=samples)
             prefix = f"{split}/{name}/" if name else f"{split}/"
             # every process has gathered everything: equal numbers, nothing to reduce
             self.log_dict({prefix + k: v for k, v in report.values.items()}, prog_bar=False)

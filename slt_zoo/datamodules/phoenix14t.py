@@ -16,13 +16,13 @@ from lightning.pytorch.utilities import rank_zero_warn
 
 from slt_zoo.data.annotations import Row, read_rows
 from slt_zoo.data.base import Expected, SLTDataModule
+from slt_zoo.data.official import PHOENIX14T
 from slt_zoo.data.readers import skels_ids
 from slt_zoo.errors import AnnotationError, DatasetNotFoundError
 from slt_zoo.types import Media, Sample, Split
 
 __all__ = ["Phoenix14T"]
 
-COLUMNS = ("name", "video", "start", "end", "speaker", "orth", "translation")
 LEVELS = ("", "PHOENIX-2014-T", "PHOENIX-2014-T-release-v3/PHOENIX-2014-T")
 
 
@@ -89,7 +89,7 @@ class Phoenix14T(SLTDataModule):
             raise DatasetNotFoundError(
                 f"{self.corpus}: the annotation of {split} is missing", where=path, todo="unpack the release again"
             )
-        rows = list(read_rows(path, COLUMNS, "|"))
+        rows = list(read_rows(path, PHOENIX14T, "|"))
         _refuse_complex_annotation(rows, path)
         return [self._sample(row, split, path) for row in _without_doubles(rows, path)]
 

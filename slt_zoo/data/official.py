@@ -1,0 +1,231 @@
+"""Official annotation files, told apart by their form and read to the byte: ids, texts, glosses, questions.
+
+No media and no joining of files: corpora do that. Formats and their traps: the releases of PHOENIX14T, CSL-Daily,
+How2Sign and GSL, and the question-driven files of ``glq-1992/GBT-code`` for the first two.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import pickle
+import re
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from slt_zoo.data.annotations import read_rows, read_text
+from slt_zoo.errors import AnnotationError, first_few
+
+__all__ = ["CSL_DAILY", "PHOENIX14T", "Entry", "Official", "read_csl_daily_pickle", "read_id_list", "read_official"]
+
+PHOENIX14T = ("name", "video", "start", "end", "speaker", "orth", "translation")
+CSL_DAILY = ("index", "name", "length", "gloss", "char", "word", "postag")
+_HOW2SIGN = ("SENTENCE_NAME", "SENTENCE")
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One annotated sentence.
+
+    Attributes:
+        id: without a split in front.
+        text: untouched; Chinese without the spaces of its segmentation, which the release puts between characters.
+        gloss: None where the format has none.
+        question: None where the format has none.
+    """
+
+    id: str
+    text: str
+    gloss: tuple[str, ...] | None = None
+    question: str | None = None
+
+
+@dataclass(frozen=True)
+class Official:
+    """What a file turned out to be.
+
+    Attributes:
+        corpus: class name of the corpus.
+        entries: in the order of the file.
+    """
+
+    corpus: str
+    entries: list[Entry]
+
+
+def read_official(path: str | Path) -> Official:
+    """Tell the format of an annotation file and read it.
+
+    Raises:
+        AnnotationError: missing, empty, of no known format, or damaged; names the line.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise AnnotationError("there is no such annotation file", where=path)
+    if path.suffix == ".pkl":
+        return Official("CSLDaily", read_csl_daily_pickle(path))
+    text = read_text(path)
+    first = next((line for line in text.split("\n") if line.strip()), None)
+    if first is None:
+        raise AnnotationError("the annotation file is empty", where=path)
+    for corpus, fits, read in _FORMATS:
+        if fits(first):
+            entries = list(read(path))
+            _refuse_doubles(entries, path)
+            return Official(corpus, entries)
+    raise AnnotationError(
+        "this is no annotation file of a known corpus",
+        where=path,
+        expected=f"the official format of {', '.join(dict.fromkeys(corpus for corpus, _, _ in _FORMATS))}",
+        found=repr(first[:120]),
+        todo="give JSON lines with `id` and `references`, or plain text with a sentence a line (.txt)",
+    )
+
+
+def _phoenix14t(path: Path) -> Iterable[Entry]:
+    for row in read_rows(path, PHOENIX14T, "|"):
+        yield Entry(row.cells["name"], row.cells["translation"], tuple(row.cells["orth"].split()))
+
+
+def _phoenix14t_qa(path: Path) -> Iterable[Entry]:
+    for number, line in _lines(path):
+        fields = line.split("%")
+        name, space, text = fields[0].partition(" ")
+        if len(fields) != 3 or not space:
+            raise AnnotationError(
+                f"line {number}: {len(fields)} fields between '%'",
+                where=f"{path}, line {number}",
+                expected="split/name text%question%glosses",
+                found=repr(line[:120]),
+            )
+        yield Entry(name.split("/", 1)[-1], text, tuple(fields[2].split()), fields[1])
+
+
+def _csl_daily(path: Path) -> Iterable[Entry]:
+    for row in read_rows(path, CSL_DAILY, "|"):
+        cells = row.cells
+        yield Entry(cells["name"], cells["char"].replace(" ", ""), tuple(cells["gloss"].split()))
+
+
+def _csl_daily_qa(path: Path) -> Iterable[Entry]:
+    for number, line in _lines(path):
+        fields = line.split("|")
+        if len(fields) not in (7, 8):  # the eighth is empty, or marks that question and text are the same
+            raise AnnotationError(
+                f"line {number}: {len(fields)} fields, expected 7 or 8",
+                where=f"{path}, line {number}",
+                expected="index|name|length|gloss|char|word|question|",
+                found=repr(line[:120]),
+            )
+        yield Entry(fields[1], fields[4].replace(" ", ""), tuple(fields[3].split()), fields[6].replace(" ", ""))
+
+
+def _how2sign(path: Path) -> Iterable[Entry]:
+    rows = csv.DictReader(io.StringIO(read_text(path)), delimiter="\t")
+    for row in rows:
+        if any(row.get(column) is None for column in _HOW2SIGN) or None in row:
+            raise AnnotationError(
+                f"line {rows.line_num}: fields are missing or surplus",
+                where=f"{path}, line {rows.line_num}",
+                expected=f"tab-separated, with {' and '.join(_HOW2SIGN)}",
+            )
+        yield Entry(row["SENTENCE_NAME"], row["SENTENCE"])
+
+
+def _gsl(path: Path) -> Iterable[Entry]:
+    for row in read_rows(path, ("path", "text", "glosses"), "|"):
+        yield Entry(row.cells["path"], row.cells["text"], tuple(row.cells["glosses"].split()))
+
+
+_QA_LINE = re.compile(r"(train|dev|test)/\S+ .*%.*%")
+_CSL_LINE = re.compile(r"\d{6}\|S\d{6}_P\d{4}_T\d\d\|")
+_GSL_LINE = re.compile(r"(\w+/)?\w+_signer\d_rep\d_\w+/\w+\|[^|]*\|[^|]*$")
+
+_FORMATS: tuple[tuple[str, Callable[[str], bool], Callable[[Path], Iterable[Entry]]], ...] = (
+    ("Phoenix14TQA", lambda line: _QA_LINE.match(line) is not None, _phoenix14t_qa),
+    ("CSLDaily", lambda line: line.split("|")[:3] == ["index", "name", "length"], _csl_daily),
+    ("CSLDailyQA", lambda line: _CSL_LINE.match(line) is not None, _csl_daily_qa),
+    ("How2Sign", lambda line: set(_HOW2SIGN) <= set(line.split("\t")), _how2sign),
+    ("GSL", lambda line: _GSL_LINE.match(line) is not None, _gsl),
+    ("Phoenix14T", lambda line: line.count("|") == len(PHOENIX14T) - 1, _phoenix14t),
+)
+
+
+class _PlainUnpickler(pickle.Unpickler):
+    """Reads dicts, lists, strings and numbers; whatever else a pickle asks for is refused before it is made."""
+
+    def find_class(self, module: str, name: str) -> Any:
+        raise pickle.UnpicklingError(f"it asks for {module}.{name}")
+
+
+def read_csl_daily_pickle(path: Path) -> list[Entry]:
+    """``csl2020ct_v2.pkl``, all splits together; nothing in the file is run.
+
+    Raises:
+        AnnotationError: it holds more than plain data, or another structure.
+    """
+    try:
+        with path.open("rb") as file:
+            data = _PlainUnpickler(file).load()
+    except Exception as cause:  # a damaged pickle raises whatever its bytes say
+        raise AnnotationError(
+            "the pickle cannot be read as plain data", where=path, found=str(cause), todo="take the file of the release"
+        ) from cause
+    try:
+        return [
+            Entry(info["name"], "".join(info["label_char"]), tuple(info["label_gloss"])) for info in data["info"]
+        ]
+    except (KeyError, TypeError) as cause:
+        raise AnnotationError(
+            "the pickle is not CSL-Daily's",
+            where=path,
+            expected="a dict with `info`: a list of name, label_char, label_gloss",
+            found=repr(cause),
+        ) from cause
+
+
+def read_id_list(path: str | Path, split: str | None = None) -> list[str]:
+    """Ids of a split file.
+
+    Reads ``split_1.txt`` of CSL-Daily (``name|split``, with ``split`` to choose), the lists of GSL (``path|glosses``,
+    the scenario in front removed), and plain lists, an id a line.
+
+    Raises:
+        AnnotationError: there is no such file, or no id of the split in it.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise AnnotationError("there is no such split file", where=path)
+    lines = [line for line in read_text(path).split("\n") if line.strip()]
+    if lines and lines[0] == "name|split":
+        pairs = [line.partition("|") for line in lines[1:]]
+        ids = [name for name, _, its in pairs if its == split]
+        found = f"splits {', '.join(sorted({its for _, _, its in pairs}))}"
+    else:
+        ids = ["/".join(line.split("|")[0].split("/")[-2:]) for line in lines]
+        found = "nothing"
+    if not ids:
+        raise AnnotationError(
+            "the split file names no sample" + (f" of {split}" if split else ""),
+            where=path,
+            found=found,
+            todo="name the split: --split train, dev or test",
+        )
+    return ids
+
+
+def _lines(path: Path) -> Iterable[tuple[int, str]]:
+    for number, line in enumerate(read_text(path).split("\n"), start=1):
+        if line:
+            yield number, line
+
+
+def _refuse_doubles(entries: list[Entry], path: Path) -> None:
+    seen: dict[str, Entry] = {}
+    doubled = [e.id for e in entries if seen.setdefault(e.id, e) is not e]
+    if doubled:
+        raise AnnotationError(
+            f"{len(doubled)} ids occur twice", where=path, found=first_few(doubled), todo="take the file of the release"
+        )

@@ -11,6 +11,7 @@ from typing import Any
 
 import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
+from lightning.pytorch.callbacks import RichProgressBar
 from lightning.pytorch.loggers import TensorBoardLogger, WandbLogger
 from lightning.pytorch.trainer.states import TrainerFn
 from torch import Tensor
@@ -27,6 +28,7 @@ __all__ = [
     "PredictionWriter",
     "SampleTable",
     "SaveOnInterrupt",
+    "StepsProgressBar",
     "load_predictions",
 ]
 
@@ -35,6 +37,16 @@ log = logging.getLogger(__name__)
 
 class NonFiniteLossError(SLTError):
     """The training loss became infinite or not a number."""
+
+
+class StepsProgressBar(RichProgressBar):
+    """Lightning's bar, which names steps where a fit is counted in steps: its own says ``Epoch 0/-2`` then."""
+
+    def _get_train_description(self, current_epoch: int) -> str:
+        if self.trainer.max_epochs != -1:
+            return super()._get_train_description(current_epoch)
+        text = f"Epoch {current_epoch}, step {self.trainer.global_step}/{self.trainer.max_steps}"
+        return f"{text:{len(self.validation_description)}}"
 
 
 def _run_folder(folder: str | None, trainer: Trainer) -> Path:

@@ -25,10 +25,10 @@ __all__ = [
 ]
 
 
-def nearest(name: str, known: Iterable[str], n: int = 3) -> list[str]:
-    """The known names most like ``name``, best first (case does not count)."""
+def nearest(name: str, known: Iterable[str], n: int = 3, cutoff: float = 0.5) -> list[str]:
+    """The known names at least ``cutoff`` (0 to 1) like ``name``, best first (case does not count)."""
     by_lower = {k.lower(): k for k in known}
-    return [by_lower[k] for k in difflib.get_close_matches(name.lower(), by_lower, n=n, cutoff=0.5)]
+    return [by_lower[k] for k in difflib.get_close_matches(name.lower(), by_lower, n=n, cutoff=cutoff)]
 
 
 def first_few(items: Sequence[object], n: int = 5) -> str:

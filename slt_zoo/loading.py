@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import importlib
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -166,8 +167,16 @@ def read_checkpoint(path: str | Path) -> dict[str, Any]:
     try:
         checkpoint = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as cause:  # torch raises a different class for each way in which a file is no checkpoint
+        asks = re.search(r"GLOBAL ([\w.]+)|Unsupported class ([\w.]+)", str(cause))
+        if asks or ("weights_only" in str(cause).lower() and path.read_bytes()[:2] in (b"PK", b"\x80\x02")):
+            raise CheckpointError(
+                "the checkpoint holds more than weights and plain data; it would have to run code, and is not read",
+                where=path,
+                found=f"it asks for {asks[1] or asks[2]}" if asks else None,
+                todo="use a checkpoint that slt_zoo wrote",
+            ) from cause
         raise CheckpointError(
-            "cannot read the checkpoint without running code that is in it", where=path, found=str(cause).split("\n")[0]
+            "this file is no checkpoint", where=path, todo="give a .ckpt file that a fit wrote"
         ) from cause
     if not isinstance(checkpoint, dict) or "state_dict" not in checkpoint:
         raise CheckpointError("this is no Lightning checkpoint", where=path, expected="a dict with 'state_dict'")

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from slt_zoo.cli.messages import Words
 from slt_zoo.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -63,7 +64,7 @@ def main(argv: Sequence[str]) -> int:
 
 
 def _parse(words: Sequence[str]) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
+    parser = Words(
         prog="slt-zoo demo",
         description="Simulate a small signing corpus, train SignAttention to text and to glosses, write a report. "
         "Simulated signing is no sign language; no score of the demo is a translation result.",

@@ -12,7 +12,7 @@ from pathlib import Path
 import yaml
 
 from slt_zoo import recipes
-from slt_zoo.errors import ConfigError
+from slt_zoo.errors import ConfigError, UnknownNameError, nearest
 
 __all__ = ["main"]
 
@@ -20,9 +20,11 @@ USAGE = """usage: slt-zoo run zoo:<model>/<corpus> --data.root DIR [options of `
 
 Trains every phase of the recipe in order, each into its own run folder, and scores the last on the test split.
 An option holds for all phases; with a phase's name before it, for that one: --translate.trainer.max_epochs 3.
-A finished phase is skipped, an interrupted one goes on from its last.ckpt; delete its folder to train it anew."""
+A finished phase is skipped, an interrupted one goes on from its last.ckpt; --overwrite true trains all anew."""
 
 FINISHED = "finished.json"
+GROUPS = ("model", "data", "trainer", "checkpoint", "card", "optimizer", "lr_scheduler")
+"""First words of options that are no phase."""
 
 
 def main(argv: Sequence[str]) -> int:
@@ -40,18 +42,49 @@ def main(argv: Sequence[str]) -> int:
             todo="start it in the folder that is to hold `runs/`",
         )
     phases = recipes.phases_of(name)
+    rest, anew = _overwrite(rest)
     options = _by_phase(rest, [phase.phase for phase in phases])
     for phase in phases:
         run = Path(phase.read()["trainer"]["default_root_dir"])
-        if (run / FINISHED).is_file():
+        finished = _finished(run)
+        if finished is not None and not anew:
             print(f"{phase.name}: finished already, {run}")
-            continue
-        if status := _fit(phase, run, options[phase.phase]):
+            if finished != options[phase.phase]:
+                print(f"  with other options: {' '.join(finished) or 'none'}; `--overwrite true` trains it anew")
+        elif status := _fit(phase, run, options[phase.phase], anew):
             return status
     run = Path(phases[-1].read()["trainer"]["default_root_dir"])
-    if not (run / "scores.json").is_file() or "test" not in json.loads((run / "scores.json").read_text("utf-8")):
+    if (
+        anew
+        or not (run / "scores.json").is_file()
+        or "test" not in json.loads((run / "scores.json").read_text("utf-8"))
+    ):
         return _test(run)
     return 0
+
+
+def _finished(run: Path) -> list[str] | None:
+    """Options of the finished phase; None: it is not finished."""
+    if not (run / FINISHED).is_file():
+        return None
+    options: list[str] = json.loads((run / FINISHED).read_text(encoding="utf-8"))["options"]
+    return options
+
+
+def _overwrite(words: list[str]) -> tuple[list[str], bool]:
+    """The words without ``--overwrite VALUE``, and its value."""
+    rest, anew, words = [], False, list(words)
+    while words:
+        option, equals, value = words.pop(0).partition("=")
+        if option != "--overwrite":
+            rest.append(option + equals + value)
+            continue
+        if not equals:
+            value = words.pop(0) if words else ""
+        if value.lower() not in ("true", "false"):
+            raise ConfigError("--overwrite is true or false", found=value or "nothing")
+        anew = value.lower() == "true"
+    return rest, anew
 
 
 def _by_phase(words: list[str], phases: list[str]) -> dict[str, list[str]]:
@@ -61,6 +94,8 @@ def _by_phase(words: list[str], phases: list[str]) -> dict[str, list[str]]:
     for word in words:
         if word.startswith("--") or word == "-c":
             phase, dot, option = word.removeprefix("--").partition(".")
+            if dot and phase not in (*phases, *GROUPS) and (near := nearest(phase, phases, 1, cutoff=0.7)):
+                raise UnknownNameError("phase", phase, phases, todo=f"{word}: did you mean --{near[0]}.{option}?")
             takers = [phase] if dot and phase in phases else phases
             word = f"--{option}" if takers is not phases else word
         for taker in takers:
@@ -68,10 +103,12 @@ def _by_phase(words: list[str], phases: list[str]) -> dict[str, list[str]]:
     return options
 
 
-def _fit(phase: recipes.Recipe, run: Path, rest: list[str]) -> int:
+def _fit(phase: recipes.Recipe, run: Path, rest: list[str], anew: bool) -> int:
     print(f"{phase.name}: training into {run}", flush=True)
     words = ["fit", "--config", phase.name, *rest]
-    if (run / "last.ckpt").is_file():
+    if anew:
+        words += ["--overwrite", "true"]
+    elif (run / "last.ckpt").is_file():
         words += ["--ckpt_path", str(run / "last.ckpt")]
     status = _command(words)
     if status == 0 and (run / "last.ckpt").is_file():  # a dry run leaves none

@@ -6,6 +6,8 @@ import argparse
 import time
 from collections.abc import Sequence
 
+from slt_zoo.cli.messages import Words
+
 __all__ = ["main"]
 
 
@@ -57,7 +59,7 @@ def main(argv: Sequence[str]) -> int:
 
 
 def _parse(words: Sequence[str]) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
+    parser = Words(
         prog="slt-zoo simulate",
         description="Write simulated signing in a corpus's official layout. "
         "Simulated signing is no sign language; no score on it is a translation result.",

@@ -5,11 +5,8 @@ The run folder is ``trainer.default_root_dir``; everything of a run lies there.
 
 from __future__ import annotations
 
-import importlib
-import inspect
 import logging
 import os
-import re
 import sys
 import warnings
 from collections.abc import Sequence
@@ -18,6 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from jsonargparse import Namespace
 from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.callbacks import ModelCheckpoint
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI, SaveConfigCallback
@@ -26,9 +24,10 @@ from lightning.pytorch.utilities import rank_zero_only
 
 import slt_zoo
 from slt_zoo import recipes
-from slt_zoo.callbacks import NonFiniteLossGuard, PredictionWriter, SampleTable, SaveOnInterrupt
+from slt_zoo.callbacks import NonFiniteLossGuard, PredictionWriter, SampleTable, SaveOnInterrupt, StepsProgressBar
+from slt_zoo.cli.messages import explain, parse_error
 from slt_zoo.data.base import SLTDataModule
-from slt_zoo.errors import ConfigError, UnknownNameError, nearest
+from slt_zoo.errors import ConfigError, SLTError, UnknownNameError
 from slt_zoo.loading import read_checkpoint, weights_of
 from slt_zoo.models.base import SLTModule
 
@@ -68,26 +67,8 @@ class _Parser(LightningArgumentParser):
         if not self.exit_on_error:  # a parser inside the parser: its caller wraps what it says
             return super().error(message, ex)
         known = {option for action in self._actions for option in action.option_strings}
-        hints = []
-        for option in re.findall(r"(--[\w.]+)", message) if "nrecognized" in message else []:
-            hints += [f"{option}: did you mean {' or '.join(near)}?" if (near := nearest(option, known)) else option]
-        for path, option in re.findall(r"class_path '([\w.]+)':\s+Option '(\w+)' is not accepted", message):
-            near = nearest(option, _arguments_of(path))
-            hints += [f"{path} has no argument {option!r}" + (f"; did you mean {' or '.join(near)}?" if near else "")]
-        raise ConfigError(
-            message.strip() if not hints else hints[0],
-            found=message.strip().splitlines()[-1].strip() if hints else None,
-            todo="; ".join(hints[1:])
-            or f"`slt-zoo {self.prog.split()[-1]} --help` lists the options, "
-            "`--model.help CLASS` and `--data.help CLASS` those of a class",
-        ) from ex
-
-
-def _arguments_of(path: str) -> list[str]:
-    """Names of a class's arguments, those of its bases included."""
-    module, _, name = path.rpartition(".")
-    cls = getattr(importlib.import_module(module), name)
-    return [n for base in inspect.getmro(cls) for n in inspect.signature(base).parameters if base is not object]
+        command = sys.argv[1] if len(sys.argv) > 1 else "fit"
+        raise parse_error(message.strip(), command, known) from ex
 
 
 class SaveRunConfig(SaveConfigCallback):
@@ -97,7 +78,10 @@ class SaveRunConfig(SaveConfigCallback):
         if stage == "fit" and trainer.is_global_zero and not self.already_saved:
             folder = Path(trainer.default_root_dir)
             folder.mkdir(parents=True, exist_ok=True)
-            self.parser.save(self.config, str(folder / self.config_filename), skip_unset=False, overwrite=True)
+            config = self.config.clone()
+            # what was true of this command alone: run again, the file trains anew, and is tested with its own weights
+            config["ckpt_path"], config["overwrite"] = None, False
+            self.parser.save(config, str(folder / self.config_filename), skip_unset=False, overwrite=True)
             self.already_saved = True
 
 
@@ -133,10 +117,12 @@ class ZooCLI(LightningCLI):
             names = [config.model.class_path.rpartition(".")[2], config.data.class_path.rpartition(".")[2]]
             trainer.default_root_dir = str(Path("runs", *(name.lower() for name in names)))
         run = Path(trainer.default_root_dir)
-        config.weights_only = True  # a checkpoint is data: nothing in it is run
         config.checkpoint.dirpath = str(run)
         if trainer.fast_dev_run:
             config.checkpoint.save_last = False  # Lightning would write it even then
+        for logger in trainer.logger if isinstance(trainer.logger, list) else [trainer.logger]:
+            if isinstance(logger, Namespace) and logger.get("init_args", {}).get("save_dir") == ".":
+                logger.init_args.save_dir = str(run)  # what a logger writes belongs to the run
         if trainer.max_steps == -1 and trainer.max_epochs is None and trainer.max_time is None:
             trainer.max_epochs = 100
         if self.subcommand == "fit":
@@ -145,25 +131,45 @@ class ZooCLI(LightningCLI):
             config.ckpt_path = str(weights_of(run))
 
     def _guard_run_folder(self, run: Path, config: Any) -> None:
-        if config.trainer.fast_dev_run:
+        monitor = config.checkpoint.monitor
+        if monitor is not None and monitor.startswith("test"):
+            raise ConfigError(
+                "the best checkpoint cannot be chosen on the test split: its score would be no test result",
+                found=f"checkpoint.monitor={monitor}",
+                todo=f"use {monitor.replace('test', 'dev', 1)}",
+            )
+        if config.ckpt_path is not None and config.overwrite:
+            raise ConfigError(
+                "to go on with a run and to replace it cannot both be meant",
+                found=f"--ckpt_path {config.ckpt_path} and --overwrite true",
+                todo="leave out one of the two",
+            )
+        if config.trainer.fast_dev_run or not _first_process():  # one process moves files
             return
-        held = [name for name in ("config.yaml", "best.ckpt", "last.ckpt") if (run / name).exists()]
-        if held and config.ckpt_path is None and not config.overwrite and _first_process():
+        held = [name for name in ("best.ckpt", "last.ckpt") if (run / name).exists()]
+        if held and config.ckpt_path is None and not config.overwrite:
             raise ConfigError(
                 "the run folder holds a run already",
                 where=run,
                 found=", ".join(held),
-                todo=f"go on with it: --ckpt_path {run / 'last.ckpt'}; replace it: --overwrite true; "
+                todo=f"go on with it: --ckpt_path {run / held[-1]}; replace it: --overwrite true; "
                 "or choose another: --trainer.default_root_dir DIR",
             )
-        if not _first_process():
-            return  # one process moves files
-        if config.ckpt_path is not None:
-            if (run / "metrics.csv").is_file():  # the logger would empty it
-                (run / "metrics.csv").rename(run / f"metrics.{len(list(run.glob('metrics.*.csv'))) + 1}.csv")
-        elif held:
-            for name in [*held, "metrics.csv", "scores.json", "finished.json"]:
+        if held and config.ckpt_path is None:
+            for name in [*held, "config.yaml", "metrics.csv", "scores.json", "finished.json"]:
                 (run / name).unlink(missing_ok=True)
+
+    def _run_subcommand(self, subcommand: str) -> None:
+        """A resume that is refused leaves the run as it was."""
+        resumed = subcommand == "fit" and self.config[subcommand].get("ckpt_path") is not None
+        metrics = Path(self.trainer.default_root_dir) / "metrics.csv"
+        kept = _set_aside(metrics) if resumed else None
+        try:
+            super()._run_subcommand(subcommand)
+        except SLTError:
+            if kept is not None and not metrics.is_file():
+                kept.rename(metrics)
+            raise
 
     def instantiate_classes(self) -> None:
         """Then let the model take the vocabulary of the checkpoint that is going to be loaded."""
@@ -172,6 +178,10 @@ class ZooCLI(LightningCLI):
         path = self.config[self.subcommand].get("ckpt_path")
         if path is not None:
             self.model.adopt(read_checkpoint(path))
+
+    def _prepare_subcommand_kwargs(self, subcommand: str) -> dict[str, Any]:
+        """A checkpoint is data: nothing in it is run."""
+        return {**super()._prepare_subcommand_kwargs(subcommand), "weights_only": True}
 
     def after_fit(self) -> None:
         """Lightning renews ``last.ckpt`` only beside a new best one; at the end it is the end's."""
@@ -184,18 +194,22 @@ class ZooCLI(LightningCLI):
         chosen = settings.get("logger")
         if chosen is not False and not settings.get("fast_dev_run"):
             others = [] if chosen in (None, True) else chosen if isinstance(chosen, list) else [chosen]
-            if self.subcommand == "fit" and not any(isinstance(one, CSVLogger) for one in others):
-                others = [CSVLogger(settings["default_root_dir"], name="", version=""), *others]
+            run = Path(settings["default_root_dir"])
+            if self.subcommand == "fit" and not any(
+                isinstance(o, CSVLogger) and Path(o.log_dir) == run for o in others
+            ):
+                others = [CSVLogger(run, name="", version=""), *others]
             kwargs["logger"] = others or False
         callbacks = [PredictionWriter(), NonFiniteLossGuard(), SaveOnInterrupt(), SampleTable()]
-        kwargs["callbacks"] = [*(settings.get("callbacks") or []), *callbacks]
+        bars = [] if settings.get("enable_progress_bar") is False else [StepsProgressBar()]
+        kwargs["callbacks"] = [*(settings.get("callbacks") or []), *callbacks, *bars]
         return super().instantiate_trainer(**kwargs)
 
 
 def main(argv: Sequence[str]) -> int:
     """Run a LightningCLI command; ``zoo:`` names become files, short class names full ones."""
     words = _expand(list(argv))
-    with _quiet_tips(), _own_argv(words):
+    with _quiet_tips(), _own_argv(words), _explained():
         ZooCLI(
             SLTModule,
             SLTDataModule,
@@ -268,6 +282,15 @@ def _first_process() -> bool:
     return int(getattr(rank_zero_only, "rank", 0)) == 0
 
 
+def _set_aside(metrics: Path) -> Path | None:
+    """Rename the metrics of the run before, which the logger of a resumed one would empty."""
+    if not metrics.is_file() or not _first_process():
+        return None
+    kept = metrics.with_name(f"metrics.{len(list(metrics.parent.glob('metrics.*.csv'))) + 1}.csv")
+    metrics.rename(kept)
+    return kept
+
+
 class _NoTips(logging.Filter):
     def filter(self, record: logging.LogRecord) -> bool:
         return "Tip:" not in record.getMessage()
@@ -287,6 +310,18 @@ def _quiet_tips() -> Any:
     finally:
         for logger in loggers:
             logger.removeFilter(silencer)
+
+
+@contextmanager
+def _explained() -> Any:
+    """Errors of use that others raise become ours; faults of the program keep their traceback."""
+    try:
+        yield
+    except Exception as error:
+        told = explain(error)
+        if told is None or told is error:
+            raise
+        raise told from error
 
 
 @contextmanager

@@ -31,14 +31,23 @@ def read_text(path: Path) -> str:
     """A UTF-8 file as text; a byte-order mark is dropped, line ends become LF.
 
     Raises:
-        AnnotationError: not UTF-8 (with the byte's place), or NUL bytes.
+        AnnotationError: it cannot be opened, or is compressed, no text, not UTF-8 (with the byte's place).
     """
-    data = path.read_bytes()
+    try:
+        data = path.read_bytes()
+    except OSError as cause:
+        raise AnnotationError("cannot read the file", where=path, found=cause.strerror) from cause
+    if data[:2] == b"\x1f\x8b":
+        raise AnnotationError("the file is compressed (gzip)", where=path, todo="unpack it, with `gzip -d`")
     try:
         text = data.decode("utf-8-sig")
     except UnicodeDecodeError as cause:
         byte, place = data[cause.start], cause.start
         line = data[:place].count(b"\n") + 1
+        if any(b < 9 for b in data[:1000]):
+            raise AnnotationError(
+                "the file is no text", where=path, found=f"bytes {data[:8]!r}", todo="take the file of the release"
+            ) from cause
         raise AnnotationError(
             f"not UTF-8 (byte 0x{byte:02x} at {place}, line {line}): looks like Latin-1",
             where=path,

@@ -88,6 +88,11 @@ class SLTDataModule(LightningDataModule):
             raise ConfigError("train_fraction must be in (0, 1]", found=train_fraction)
         if batch_size < 1 or (eval_batch_size is not None and eval_batch_size < 1):
             raise ConfigError("batch sizes must be at least 1", found=(batch_size, eval_batch_size))
+        if num_workers < 0 or (frames_per_batch is not None and frames_per_batch < 1):
+            raise ConfigError(
+                "num_workers must be at least 0 and frames_per_batch at least 1",
+                found=f"num_workers={num_workers}, frames_per_batch={frames_per_batch}",
+            )
         self.root = Path(root).expanduser()
         self.batch_size, self.eval_batch_size = batch_size, eval_batch_size or batch_size
         self.frames_per_batch, self.bucket = frames_per_batch, bucket
@@ -347,8 +352,14 @@ class SLTDataModule(LightningDataModule):
 
     def media_advice(self, modality: str) -> str:
         """What a person can do when a kind of media is missing; a corpus may say it better."""
-        argument = {"pose": "data.poses", "features": "data.features", "segments": "data.segments"}.get(modality)
-        return f"pass {argument}=<folder>" if argument else "unpack the media of the corpus"
+        given = {"pose": self.poses, "features": self.features, "segments": self.segments}
+        if modality not in given:
+            return "unpack the media of the corpus"
+        argument = {"pose": "data.poses"}.get(modality, f"data.{modality}")
+        place = given[modality]
+        if place is not None and not Path(place).expanduser().exists():
+            return f"{argument}={place} is no folder here: correct the path"
+        return f"pass {argument}=<folder>"
 
     def _feature_dim(self) -> int:
         assert self._spec is not None

@@ -22,7 +22,11 @@ def check_needs(manifest: Manifest, spec: InputSpec, model: str, root: str) -> N
         ConfigError: it has not; the message says how to get it.
     """
     if not len(manifest):
-        raise DatasetError(f"{manifest.corpus} {manifest.split} has no samples", where=root)
+        raise DatasetError(
+            f"{manifest.corpus} {manifest.split} has no samples",
+            where=root,
+            todo="take the whole annotation; training needs train and dev, and a score test",
+        )
     advice = {
         "gloss": "choose a corpus with glosses, or a model without",
         "question": "choose a question-answering corpus",
@@ -35,11 +39,14 @@ def check_needs(manifest: Manifest, spec: InputSpec, model: str, root: str) -> N
         else:
             lacking = [i for i, v in zip(manifest.ids, manifest.column(need), strict=True) if not v]
         if lacking:
+            todo = advice.get(need)
+            if need == "gloss" and len(lacking) < len(manifest):
+                todo = "fill these rows in, or leave them out with data.subset=<lists of ids>"
             how_many = "none" if len(lacking) == len(manifest) else f"no {need} for {len(lacking)} of {len(manifest)}"
             raise ConfigError(
                 f"{model} needs {need}; {manifest.corpus} {manifest.split} under root={root!r} has {how_many}",
                 found=f"missing for {first_few(lacking)}",
-                todo=advice.get(need),
+                todo=todo,
             )
 
 

@@ -174,9 +174,7 @@ def read_csl_daily_pickle(path: Path) -> list[Entry]:
             "the pickle cannot be read as plain data", where=path, found=str(cause), todo="take the file of the release"
         ) from cause
     try:
-        return [
-            Entry(info["name"], "".join(info["label_char"]), tuple(info["label_gloss"])) for info in data["info"]
-        ]
+        return [Entry(info["name"], "".join(info["label_char"]), tuple(info["label_gloss"])) for info in data["info"]]
     except (KeyError, TypeError) as cause:
         raise AnnotationError(
             "the pickle is not CSL-Daily's",

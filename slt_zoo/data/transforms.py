@@ -329,7 +329,7 @@ def _positions(source: tuple[str, ...], wanted: tuple[str, ...], allow_missing: 
             f"{len(missing)} of {len(wanted)} points are not among the {len(source)} of the file: {first_few(missing)}",
             expected=f"a choice that the file has: {', '.join(fitting) or 'none of the named ones'}",
             found=f"points {first_few(source)}",
-            todo="choose other points, or set allow_missing=True to take them as never seen",
+            todo="choose other points: model.points, or ChoosePoints(..., allow_missing=True) in Python",
         )
     return torch.tensor([where.get(name, -1) for name in wanted])
 

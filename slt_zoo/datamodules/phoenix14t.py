@@ -72,7 +72,9 @@ class Phoenix14T(SLTDataModule):
         raise DatasetNotFoundError(
             f"{self.corpus}: no {_annotation(Path(), 'train')} under {str(self.root)!r}",
             where="looked in " + ", ".join(str(p) for p in tried),
-            found="no such folder" if inside is None else f"there: {', '.join(inside) or 'nothing'}",
+            found=("a file, no folder" if self.root.is_file() else "no such folder")
+            if inside is None
+            else f"there: {', '.join(inside) or 'nothing'}",
             todo="pass data.root=<folder that holds PHOENIX-2014-T-release-v3>, or make a simulated one with "
             "`slt-zoo simulate --corpus Phoenix14T --root DIR`",
         )

@@ -21,7 +21,7 @@ from torch.optim.lr_scheduler import ReduceLROnPlateau
 from slt_zoo import loading
 from slt_zoo._version import __version__
 from slt_zoo.data.base import SLTDataModule
-from slt_zoo.errors import CheckpointClassError, CheckpointMismatchError, ConfigError, first_few
+from slt_zoo.errors import CheckpointClassError, CheckpointMismatchError, ConfigError, SLTError, first_few
 from slt_zoo.loading import InitFrom
 from slt_zoo.metrics import PredictionCollector, ScoredSplit, score
 from slt_zoo.text import TextCodec, WordCodec, codec_from_dict
@@ -228,9 +228,16 @@ class SLTModule(LightningModule):
 
         Raises:
             CheckpointClassError: it holds another model.
+            CheckpointMismatchError: it has another target.
         """
         self._refuse_other_class(checkpoint)
         given = checkpoint.get(self.CHECKPOINT_HYPER_PARAMS_KEY, {})
+        target = given.get("target", self.target)
+        if target != self.target:
+            raise CheckpointMismatchError(
+                f"the checkpoint was trained to write {target}, this {type(self).__name__} is to write {self.target}",
+                todo=f"pass --model.target {target}, or the config.yaml that lies beside the checkpoint",
+            )
         for name in ("codecs", "facts", *self.recorded):
             if given.get(name) is not None:
                 self.hparams[name] = given[name]
@@ -423,6 +430,21 @@ class SLTModule(LightningModule):
                 found=found or "no class name: not a checkpoint of slt_zoo",
                 todo="weights of another phase come in through model.init_from, not through ckpt_path",
             )
+
+    @classmethod
+    def load_from_checkpoint(cls, checkpoint_path: Any, *args: Any, **kwargs: Any) -> Self:
+        """Lightning's, with ``weights_only=True``.
+
+        Raises:
+            CheckpointError: there is no such file, or it is no checkpoint.
+        """
+        try:
+            return super().load_from_checkpoint(checkpoint_path, *args, **{"weights_only": True, **kwargs})
+        except SLTError:
+            raise
+        except Exception:
+            loading.read_checkpoint(checkpoint_path)  # says what is wrong, if it is the file
+            raise
 
     def save_pretrained(self, folder: str | Path) -> Path:
         """Write weights (safetensors) and hyper-parameters (YAML); `from_pretrained` reads them."""

@@ -108,8 +108,13 @@ class SignAttentionNet(nn.Module):
         max_len: int = 512,
     ) -> None:
         super().__init__()
-        if d_model % 2 or d_model % nhead:
-            raise ConfigError("d_model must be even and divisible by nhead", found=f"d_model={d_model}, nhead={nhead}")
+        if min(d_model, nhead, dim_feedforward, embed_hidden) < 1 or d_model % 2 or d_model % nhead:
+            raise ConfigError(
+                "sizes must be positive, and d_model even and divisible by nhead",
+                found=f"{d_model=}, {nhead=}, {dim_feedforward=}, {embed_hidden=}",
+            )
+        if not 0 <= dropout <= 1 or not 0 <= pos_dropout <= 1:
+            raise ConfigError("dropouts are probabilities", found=f"{dropout=}, {pos_dropout=}")
         if encoder_window is not None and encoder_window % 2 == 0:
             raise ConfigError("encoder_window must be odd", found=encoder_window)
         if num_decoder_layers < 1:
@@ -256,6 +261,11 @@ class SignAttention(SLTModule):
         super().__init__(optimizer=optimizer, **base)
         self.target = target
         self._points()  # a misspelt name is told now
+        if beam_size < 1 or not 0 <= label_smoothing <= 1 or block < 1 or max_frames < 1:
+            raise ConfigError(
+                "beam_size, block and max_frames must be at least 1, label_smoothing between 0 and 1",
+                found=f"{beam_size=}, {block=}, {max_frames=}, {label_smoothing=}",
+            )
         if max_tokens < 3:
             raise ConfigError("max_tokens counts both ends and must be at least 3", found=max_tokens)
 

@@ -164,9 +164,9 @@ def test_loggers_from_the_command_line(root, logger):
     }
     assert fit(root, *classes[logger]) == 0
     assert (RUN / "metrics.csv").is_file(), "the run's curves are there whatever else logs"
-    traces = {"wandb": "wandb/offline-run-*/**/dev/samples*.table.json", "tensorboard": "tb/**/events.out.*"}
+    traces = {"wandb": "translate/wandb/offline-run-*/**/dev/samples*.table.json", "tensorboard": "tb/**/events.out.*"}
     if logger in traces:
-        assert list(Path().glob(traces[logger])), "the table of samples, or the event file"
+        assert list(RUN.parents[3].rglob(traces[logger])), "the table of samples, or the event file"
     if logger == "wandb":
         wandb.finish()  # an open run would be taken by the next test of this process
 

@@ -80,8 +80,12 @@ def test_zeros_are_points(tmp_path):
 @pytest.mark.parametrize(
     ("shape", "layout", "parts"),
     [
-        ((5, 133, 2), "openpose137", ["133 points", "COCO-WholeBody", "set to openpose137", "layout='wholebody133'"]),
-        ((5, 399), "openpose137", ["399 numbers a frame", "COCO-WholeBody", "layout='wholebody133'"]),
+        (
+            (5, 133, 2),
+            "openpose137",
+            ["133 points", "COCO-WholeBody", "set to openpose137", "data.pose_layout=wholebody133"],
+        ),
+        ((5, 399), "openpose137", ["399 numbers a frame", "COCO-WholeBody", "data.pose_layout=wholebody133"]),
         ((5, 140, 2), "openpose137", ["140 points; the dataset is set to openpose137", "137 points"]),
         ((5, 140, 2), None, ["cannot be told from the shape (5, 140, 2)", "openpose137 (137)"]),
         ((5, 150), None, ["cannot be told", "'skels50'", "'holistic75'", " or "]),

@@ -61,7 +61,7 @@ def _split_axes(array: NDArray[Any], points: tuple[str, ...], layout: str, where
         where=where,
         expected=f"{count} points with 2 or 3 numbers each",
         found=f"shape {array.shape}",
-        todo=f"set layout={fits[0]!r}" if fits else None,
+        todo=f"set data.pose_layout={fits[0]}" if fits else None,
     )
 
 
@@ -77,7 +77,7 @@ def _guess(shape: tuple[int, ...], where: str) -> str:
         f"which points these are cannot be told from the shape {shape}",
         where=where,
         expected=f"points of {known}, with 2 or 3 numbers each",
-        todo=f"set layout, {' or '.join(repr(f) for f in fits)} by the shape" if fits else "set layout",
+        todo="set data.pose_layout" + (f", {' or '.join(repr(f) for f in fits)} by the shape" if fits else ""),
     )
 
 

@@ -1,0 +1,112 @@
+"""Errors of use told in a few lines: what jsonargparse, Lightning and the system say, without what only they need."""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import inspect
+import re
+from collections.abc import Iterator
+from typing import Any, NoReturn
+
+from slt_zoo.errors import ConfigError, SLTError, nearest
+
+__all__ = ["Words", "explain", "parse_error"]
+
+_EXTRAS = {"tensorboard": "tensorboard", "tensorboardX": "tensorboard"}
+
+
+class Words(argparse.ArgumentParser):
+    """An argument parser that answers a misspelt option or choice with the nearest one."""
+
+    def error(self, message: str) -> NoReturn:
+        """Raise what argparse would print.
+
+        Raises:
+            ConfigError: always.
+        """
+        known = {option for action in self._actions for option in action.option_strings}
+        wrong = re.findall(r"--?[\w-]+", message) if message.startswith("unrecognized") else []
+        hints = [f"{word}: did you mean {' or '.join(near)}?" for word in wrong if (near := nearest(word, known))]
+        choice = re.search(r"invalid choice: '?([^' ]*)'? \(choose from (.*)\)", message)
+        if choice and (near := nearest(choice[1], re.findall(r"[\w/-]+", choice[2]))):
+            hints.append(f"did you mean {' or '.join(near)}?")
+        raise ConfigError(message, todo=" ".join([*hints, f"`{self.prog} --help` lists the options"]))
+
+
+def parse_error(message: str, command: str, known: set[str]) -> ConfigError:
+    """What a person needs of jsonargparse's message.
+
+    Args:
+        message: as it came.
+        command: ``fit``, ``test``, ...
+        known: options of the parser.
+    """
+    help_ = (
+        f"`slt-zoo {command} --help` lists the options, `--model.help CLASS` and `--data.help CLASS` those of a class"
+    )
+    if re.search(r"required: .*\b(model|data)\b", message):
+        return ConfigError(
+            f"`slt-zoo {command}` needs a model and a corpus",
+            todo="name a recipe, --config zoo:<model>/<corpus> (`slt-zoo list recipes`), "
+            "or the classes, --model CLASS --data CLASS",
+        )
+    if needed := re.search(r"class_path '([\w.]+)':\s+the following arguments are required: ([\w, ]+)", message):
+        group = "data" if 'key "data"' in message else "model"
+        options = " ".join(f"--{group}.{name.strip()} VALUE" for name in needed[2].split(","))
+        return ConfigError(
+            f"{needed[1].rpartition('.')[2]} needs {needed[2]}",
+            todo=f"pass {options}" + (": the folder of the corpus" if needed[2] == "root" else ""),
+        )
+    hints = []
+    for option in re.findall(r"(--[\w.]+)", message) if "nrecognized" in message else []:
+        near = nearest(option, known, cutoff=0.75)
+        hints += [f"{option}: did you mean {' or '.join(near)}?" if near else f"there is no option {option}"]
+    for path, option in re.findall(r"class_path '([\w.]+)':\s+Option '(\w+)' is not accepted", message):
+        near = nearest(option, _arguments_of(path))
+        hints += [f"{path} has no argument {option!r}" + (f"; did you mean {' or '.join(near)}?" if near else "")]
+    short = _short(message)
+    if not hints:
+        return ConfigError(short, todo=help_)
+    return ConfigError(hints[0], found=short.splitlines()[-1].strip(), todo="; ".join(hints[1:]) or help_)
+
+
+def explain(error: BaseException) -> SLTError | None:
+    """The message that an error of use deserves; None: it is a fault of the program, and its traceback is needed."""
+    for one in _chain(error):
+        if isinstance(one, SLTError):
+            return one
+        if isinstance(one, ModuleNotFoundError):
+            extra = next((e for name, e in _EXTRAS.items() if name in str(one)), None)
+            todo = f"python -m pip install 'slt-zoo[{extra}]'" if extra else f"install {one.name or 'what it names'}"
+            return ConfigError("a package that this needs is not installed", found=str(one), todo=todo)
+        if isinstance(one, OSError) and one.strerror:
+            return ConfigError(f"{one.strerror.lower()}", where=one.filename, todo="check the path and its permissions")
+    names = {type(one).__name__ for one in _chain(error)}
+    if "is not in bounds" in str(error):  # Lightning's seed
+        return ConfigError("seed_everything cannot be used as a seed", found=str(error))
+    if names & {"MisconfigurationException", "PathError", "ArgumentError"} or "Does not validate" in str(error):
+        return ConfigError(_short(str(error)))
+    return None
+
+
+def _chain(error: BaseException | None) -> Iterator[BaseException]:
+    while error is not None:
+        yield error
+        error = error.__cause__ or error.__context__
+
+
+def _short(message: str) -> str:
+    """Without the values given and the other types that were tried."""
+    if "Errors:" in message:
+        message = message.split("Errors:", 1)[1]
+    message = re.split(r"\n\s*-? ?(?:Expected a <class 'NoneType'>|Given value)", message)[0]
+    lines = [re.sub(r"^\s*- ", "", line).rstrip() for line in message.splitlines() if line.strip()]
+    return "\n".join(lines) or message.strip()
+
+
+def _arguments_of(path: str) -> list[str]:
+    """Names of a class's arguments, those of its bases included."""
+    module, _, name = path.rpartition(".")
+    cls: Any = getattr(importlib.import_module(module), name)
+    return [n for base in inspect.getmro(cls) for n in inspect.signature(base).parameters if base is not object]

@@ -21,6 +21,8 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "validate": ("training", "score a run on the development split"),
     "test": ("training", "score a run on the test split"),
     "predict": ("training", "decode a split without scoring it"),
+    "score": ("score", "score any system's output under a named protocol, beside simple baselines"),
+    "compare": ("compare", "which differences between systems are real"),
     "simulate": ("simulate", "write simulated signing in a corpus's official layout"),
 }
 """Word to (module of this package, what it does). The module has ``main(argv)``, which gets the word too."""

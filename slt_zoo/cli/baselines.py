@@ -1,0 +1,120 @@
+"""Baselines of ``slt-zoo score``: found beside the references, or said to lack what they need."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from slt_zoo.errors import MediaError, SLTError
+
+if TYPE_CHECKING:
+    from slt_zoo.cli.score import References
+    from slt_zoo.data.official import Entry
+
+__all__ = ["baselines"]
+
+Row = tuple[str, dict[str, str] | None, str | None]
+
+
+def baselines(
+    references: References,
+    path: str | None,
+    train: str | None,
+    features: str | None,
+    question_only: str | None,
+    split: str,
+) -> Iterator[Row]:
+    """Name, hypotheses by id, and, where there are none, what is lacking.
+
+    Args:
+        references: that are scored against.
+        path: their file, beside which the training annotation may lie.
+        train: annotation of train.
+        features: folder of ``.npy`` a sample, with or without a level for the split.
+        question_only: run folder of a model that sees the question alone.
+        split: that is scored.
+    """
+    from slt_zoo.metrics.baselines import copy_question, most_frequent, nearest_by_gloss
+    from slt_zoo.metrics.systems import join, read_system
+
+    ids = list(references.strings)
+    by_id = {e.id: e for e in references.entries}
+    learnt = [e for e in _training(references, path, train) if e.id not in references.strings]
+    asked = [by_id.get(i) for i in ids]
+
+    needs_train = "the training annotation: --train FILE"
+    yield (
+        ("most-frequent", most_frequent(ids, [e.text for e in learnt]), None)
+        if learnt
+        else (
+            "most-frequent",
+            None,
+            needs_train,
+        )
+    )
+    name = "train-nearest by glosses (oracle)"
+    if learnt and all(e is not None and e.gloss is not None for e in asked) and all(e.gloss for e in learnt[:1]):
+        glosses = {i: e.gloss or () for i, e in zip(ids, asked, strict=True) if e is not None}
+        yield name, nearest_by_gloss(glosses, [e.gloss or () for e in learnt], [e.text for e in learnt]), None
+    else:
+        yield name, None, "an annotation with glosses" if learnt else needs_train
+    name = "train-nearest by features"
+    if features is None or not learnt:
+        yield name, None, "--features DIR" if learnt else needs_train
+    else:
+        yield name, _nearest_by_features(Path(features), ids, learnt, split), None
+    if references.corpus is not None and not references.corpus.endswith("QA"):
+        return
+    questions = {i: e.question for i, e in by_id.items() if i in references.strings}
+    if questions and all(q is not None for q in questions.values()):
+        yield "copy-question", copy_question(questions), None
+    else:
+        yield "copy-question", None, "an annotation with questions"
+    if question_only is None:
+        yield "question-only", None, "--question-only RUN"
+    else:
+        yield "question-only", join(read_system(question_only, split), references.strings), None
+
+
+def _training(references: References, path: str | None, train: str | None) -> list[Entry]:
+    """Entries of the training annotation: given, or beside the references, or in the same file."""
+    from slt_zoo.data.official import read_official
+
+    if train is not None:
+        return read_official(train).entries
+    if path is None or references.corpus is None:
+        return []
+    if len(references.entries) > len(references.strings):  # a file of several splits
+        return []  # which of the others are train, only a split file says
+    for name in ("test", "dev", "val"):
+        beside = Path(str(path).replace(name, "train"))
+        if beside != Path(path) and beside.is_file():
+            try:
+                found = read_official(beside)
+            except SLTError:
+                continue
+            if found.corpus == references.corpus:
+                return found.entries
+    return []
+
+
+def _nearest_by_features(folder: Path, ids: list[str], learnt: list[Entry], split: str) -> dict[str, str]:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from slt_zoo.metrics.baselines import nearest_by_vector
+
+    def mean(sample_id: str, its_split: str) -> NDArray[np.float32]:
+        places = (folder / its_split / f"{sample_id}.npy", folder / f"{sample_id}.npy")
+        path = next((p for p in places if p.is_file()), None)
+        if path is None:
+            raise MediaError("a sample has no features", where=" or ".join(map(str, places)))
+        array = np.load(path, allow_pickle=False)
+        if array.ndim != 2 or not len(array) or not np.isfinite(array).all():
+            raise MediaError("features must be (T, D), finite and not empty", where=path, found=f"shape {array.shape}")
+        average: NDArray[np.float32] = array.astype(np.float32).mean(0)
+        return average
+
+    wanted = {i: mean(i, split) for i in ids}
+    return nearest_by_vector(wanted, np.stack([mean(e.id, "train") for e in learnt]), [e.text for e in learnt])

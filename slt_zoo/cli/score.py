@@ -1,0 +1,245 @@
+"""``slt-zoo score``: any system's output under a named protocol, beside what it must beat."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from slt_zoo.cli.messages import Words
+from slt_zoo.errors import ConfigError, ScoreError
+
+if TYPE_CHECKING:
+    from slt_zoo.data.official import Entry
+    from slt_zoo.metrics import ScoreReport
+    from slt_zoo.metrics.systems import System
+
+__all__ = ["References", "main", "read_references"]
+
+log = logging.getLogger(__name__)
+
+COLUMNS = ("bleu1", "bleu4", "rbleu", "chrf", "rouge_l_b12", "rouge_l_f1", "wer", "exact")
+
+
+@dataclass(frozen=True)
+class References:
+    """What hypotheses are scored against.
+
+    Attributes:
+        strings: by id, in the order of the file.
+        corpus: class name of the corpus whose official format the file has; None: another file.
+        entries: the whole annotation, where it is one.
+    """
+
+    strings: dict[str, tuple[str, ...]]
+    corpus: str | None = None
+    entries: tuple[Entry, ...] = ()
+
+
+def main(argv: Sequence[str]) -> int:
+    """Score a file of hypotheses."""
+    options = _parse(argv[1:])
+    from slt_zoo.metrics import score
+    from slt_zoo.metrics.systems import join, read_system
+
+    system = read_system(options.hypotheses, options.split)
+    references = _references(options, system)
+    hypotheses = join(system, references.strings)
+    names = _protocols(options.protocol, references.corpus)
+    notes = {"hypotheses": str(options.hypotheses), "references": str(options.references or options.hypotheses)}
+    reports = [
+        score(hypotheses, references.strings, name, samples=options.samples, seed=options.seed, extra=notes)
+        for name in names
+    ]
+    rows = _with_baselines(options, references, names[0]) if options.with_baselines else []
+    if options.out is not None:
+        _write(Path(options.out), system, hypotheses, references, reports)
+    if options.json:
+        found = [json.loads(report.to_json()) for report in reports]
+        baselines = [{"name": n, "values": r.values if r else None, "lacks": why} for n, r, why in rows]
+        print(json.dumps({"reports": found, "baselines": baselines}, ensure_ascii=False, indent=2))
+        return 0
+    _show(system.name, reports, rows)
+    print(_known(references, reports[0]))
+    return 0
+
+
+def _parse(words: Sequence[str]) -> argparse.Namespace:
+    parser = Words(
+        prog="slt-zoo score",
+        description="Score the output of any system: JSON lines with id and hypothesis, a run folder, or plain text, a "
+        "sentence a line. Values of two protocols cannot be compared.",
+    )
+    parser.add_argument("--hypotheses", required=True, metavar="H", help=".jsonl, run folder, or text")
+    parser.add_argument(
+        "--references",
+        metavar="R",
+        help="official annotation, JSON lines with id and references, or text; default: those beside the hypotheses",
+    )
+    parser.add_argument(
+        "--protocol", nargs="+", metavar="NAME", help="one or more, or all; default: strict and the corpus's own"
+    )
+    parser.add_argument("--split", default="test", help="of a run folder, or of a --split-file (%(default)s)")
+    parser.add_argument("--split-file", metavar="FILE", help="ids of the split, where R holds several")
+    parser.add_argument("--samples", type=int, default=1000, help="of the bootstrap; 0: no intervals (%(default)s)")
+    parser.add_argument("--seed", type=int, default=0, help="of the bootstrap (%(default)s)")
+    parser.add_argument("--with-baselines", action="store_true", help="rows of what a system must beat")
+    parser.add_argument("--train", metavar="FILE", help="annotation of train for the baselines; default: beside R")
+    parser.add_argument("--features", metavar="DIR", help="features (.npy a sample) for the nearest training sample")
+    parser.add_argument("--question-only", metavar="RUN", help="run folder of a model that sees the question alone")
+    parser.add_argument("--out", metavar="FILE.json", help="reports, hypotheses and references, for `slt-zoo compare`")
+    parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
+    options = parser.parse_args(words)
+    if options.samples < 0:
+        raise ConfigError("--samples must be at least 0", found=options.samples)
+    return options
+
+
+def _references(options: argparse.Namespace, system: System) -> References:
+    if options.references is not None:
+        return read_references(options.references, options.split, options.split_file)
+    if not system.references:
+        raise ScoreError(
+            "there are no references", where=options.hypotheses, todo="pass --references with the corpus's annotation"
+        )
+    log.warning("references are those that stand beside the hypotheses; pass --references to be sure of them")
+    return References(system.references)
+
+
+def read_references(path: str | Path, split: str = "test", split_file: str | Path | None = None) -> References:
+    """References from an official annotation file, JSON lines or plain text.
+
+    Args:
+        path: the file.
+        split: of the split file.
+        split_file: ids of the split, where the annotation holds several splits.
+
+    Raises:
+        SLTError: the file is missing, damaged or of no known form, or ids of the split are not in it.
+    """
+    from slt_zoo.data.official import read_id_list, read_official
+    from slt_zoo.metrics.systems import is_plain, line_ids, read_lines, read_reference_lines, read_system
+
+    path = Path(path)
+    if path.suffix == ".jsonl":
+        return References(read_reference_lines(path))
+    if path.suffix == ".json":
+        return References(read_system(path).references)
+    try:
+        official = read_official(path)
+    except Exception:
+        if not is_plain(path) or not path.is_file():
+            raise
+        lines = read_lines(path)
+        return References(dict(zip(line_ids(len(lines)), ((line,) for line in lines), strict=True)))
+    entries = {e.id: e for e in official.entries}
+    ids = list(entries)
+    if split_file is not None:
+        ids = read_id_list(split_file, split)
+        lacking = [i for i in ids if i not in entries]
+        if lacking:  # CSL-Daily's own files disagree about one sample
+            log.warning("%d of %d ids of %s have no annotation: %s", len(lacking), len(ids), split_file, lacking[:3])
+        ids = [i for i in ids if i in entries]
+    return References({i: (entries[i].text,) for i in ids}, official.corpus, tuple(official.entries))
+
+
+def _protocols(asked: list[str] | None, corpus: str | None) -> list[str]:
+    from slt_zoo.metrics import PROTOCOLS, get_protocol
+    from slt_zoo.metrics.known import PROTOCOL_OF
+
+    if asked is None:
+        return ["strict", *([PROTOCOL_OF[corpus]] if corpus in PROTOCOL_OF else [])]
+    if asked == ["all"]:
+        return list(PROTOCOLS)
+    return [get_protocol(name).name for name in asked]
+
+
+def _with_baselines(
+    options: argparse.Namespace, references: References, protocol: str
+) -> list[tuple[str, ScoreReport | None, str | None]]:
+    from slt_zoo.cli.baselines import baselines
+    from slt_zoo.metrics import score
+
+    rows: list[tuple[str, ScoreReport | None, str | None]] = []
+    for name, hypotheses, lacks in baselines(
+        references, options.references, options.train, options.features, options.question_only, options.split
+    ):
+        report = None
+        if hypotheses is not None:
+            report = score(hypotheses, references.strings, protocol, samples=options.samples, seed=options.seed)
+        rows.append((name, report, lacks))
+    return rows
+
+
+def _write(
+    path: Path, system: System, hypotheses: dict[str, str], references: References, reports: list[ScoreReport]
+) -> None:
+    from slt_zoo.metrics.files import write_atomically
+
+    data = {
+        "name": system.name,
+        "plain": system.plain and references.corpus is None,
+        "reports": [json.loads(report.to_json()) for report in reports],
+        "hypotheses": hypotheses,
+        "references": references.strings,
+    }
+    write_atomically(path, json.dumps(data, ensure_ascii=False, indent=2) + "\n")
+
+
+def _show(name: str, reports: list[ScoreReport], rows: list[tuple[str, ScoreReport | None, str | None]]) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    if len(reports) == 1:
+        print(reports[0].table())
+    else:
+        columns = [c for c in COLUMNS if any(c in r.values for r in reports)]
+        table = Table(title=f"{name}: {reports[0].num_samples} sentences, percent, 95 % intervals of BLEU-4")
+        table.add_column("protocol", no_wrap=True)
+        for column in columns:
+            table.add_column(column, justify="right", no_wrap=True)
+        for report in reports:
+            table.add_row(report.protocol, *(_cell(report, column) for column in columns))
+        Console(width=150, soft_wrap=True).print(table)
+        for caveat in dict.fromkeys(c for r in reports for c in r.caveats()):
+            print(caveat)
+        print("values of two protocols cannot be compared; `slt-zoo list protocols` describes them")
+    if rows:
+        columns = [c for c in COLUMNS if c in reports[0].values]
+        table = Table(title=f"beside what needs no signing, protocol {reports[0].protocol}")
+        table.add_column("system", no_wrap=True)
+        for column in columns:
+            table.add_column(column, justify="right", no_wrap=True)
+        table.add_row(name, *(_cell(reports[0], column) for column in columns))
+        for row, found, lacks in rows:
+            cells = [_cell(found, c) for c in columns] if found else ["" for _ in columns]
+            table.add_row(row if found else f"{row} (needs {lacks})", *cells)
+        Console(width=150, soft_wrap=True).print(table)
+
+
+def _cell(report: ScoreReport, column: str) -> str:
+    if column not in report.values:
+        return ""
+    interval = report.intervals.get(column) if column == "bleu4" else None
+    return f"{report.values[column]:.2f}" + (f" [{interval[0]:.1f}, {interval[1]:.1f}]" if interval else "")
+
+
+def _known(references: References, report: ScoreReport) -> str:
+    from slt_zoo.metrics.known import KNOWN
+
+    known = KNOWN.get(report.reference_hash)
+    if known is not None:
+        return f"references: {known}; hash {report.reference_hash[:12]}"
+    if references.corpus is not None:
+        log.warning(
+            "these %d references have the form of %s and are none of its known splits (hash %s): another version, a "
+            "part, simulated, or changed; do not compare with published numbers",
+            len(references.strings),
+            references.corpus,
+            report.reference_hash[:12],
+        )
+    return f"references: hash {report.reference_hash[:12]}, of no official split that is known here"

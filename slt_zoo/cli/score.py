@@ -44,6 +44,7 @@ def main(argv: Sequence[str]) -> int:
     """Score a file of hypotheses."""
     options = _parse(argv[1:])
     from slt_zoo.metrics import score
+    from slt_zoo.metrics.sentence_scores import read_sentence_scores
     from slt_zoo.metrics.systems import join, read_system
 
     system = read_system(options.hypotheses, options.split)
@@ -51,10 +52,9 @@ def main(argv: Sequence[str]) -> int:
     hypotheses = join(system, references.strings)
     names = _protocols(options.protocol, references.corpus)
     notes = {"hypotheses": str(options.hypotheses), "references": str(options.references or options.hypotheses)}
-    reports = [
-        score(hypotheses, references.strings, name, samples=options.samples, seed=options.seed, extra=notes)
-        for name in names
-    ]
+    external = dict(read_sentence_scores(word, list(references.strings)) for word in options.external)
+    settings = {"samples": options.samples, "seed": options.seed, "external": external, "extra": notes}
+    reports = [score(hypotheses, references.strings, name, **settings) for name in names]
     rows = _with_baselines(options, references, names[0]) if options.with_baselines else []
     if options.out is not None:
         _write(Path(options.out), system, hypotheses, references, reports)
@@ -91,6 +91,9 @@ def _parse(words: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--train", metavar="FILE", help="annotation of train for the baselines; default: beside R")
     parser.add_argument("--features", metavar="DIR", help="features (.npy a sample) for the nearest training sample")
     parser.add_argument("--question-only", metavar="RUN", help="run folder of a model that sees the question alone")
+    parser.add_argument(
+        "--external", nargs="+", metavar="NAME=FILE", default=[], help="scores of each sentence by BLEURT, COMET, ..."
+    )
     parser.add_argument("--out", metavar="FILE.json", help="reports, hypotheses and references, for `slt-zoo compare`")
     parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
     options = parser.parse_args(words)
@@ -194,10 +197,13 @@ def _show(name: str, reports: list[ScoreReport], rows: list[tuple[str, ScoreRepo
     from rich.console import Console
     from rich.table import Table
 
+    from slt_zoo.metrics import get_protocol
+
     if len(reports) == 1:
         print(reports[0].table())
     else:
-        columns = [c for c in COLUMNS if any(c in r.values for r in reports)]
+        external = [name for name in reports[0].values if name not in get_protocol(reports[0].protocol).score_names]
+        columns = [*(c for c in COLUMNS if any(c in r.values for r in reports)), *external]
         table = Table(title=f"{name}: {reports[0].num_samples} sentences, percent, 95 % intervals of BLEU-4")
         table.add_column("protocol", no_wrap=True)
         for column in columns:

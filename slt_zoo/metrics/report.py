@@ -14,6 +14,7 @@ import numpy as np
 
 from slt_zoo._version import __version__
 from slt_zoo.errors import ScoreError, first_few
+from slt_zoo.metrics.external import External
 from slt_zoo.metrics.protocols import PROTOCOLS, Protocol, get_protocol
 from slt_zoo.metrics.statistics import interval, named, resample
 from slt_zoo.types import Prediction
@@ -179,6 +180,7 @@ def score(
     *,
     samples: int = 1000,
     seed: int = 0,
+    external: Mapping[str, Mapping[str, float]] | None = None,
     extra: Mapping[str, Any] | None = None,
 ) -> ScoreReport:
     """Score a whole split.
@@ -189,6 +191,8 @@ def score(
         protocol: name of a protocol (``slt_zoo.metrics.PROTOCOLS``).
         samples: bootstrap samples of the intervals; 0: no intervals, as in validation during training.
         seed: of the bootstrap.
+        external: further scores by name, a number a sentence by id, as other programs give them (BLEURT, COMET); their
+            mean times 100 is reported.
         extra: plain data that goes into the report.
 
     Raises:
@@ -196,13 +200,15 @@ def score(
         ScoreError: nothing to score, ids differ, a value is no string, a sample has no reference, or all are empty.
     """
     prepared = prepare(hypotheses, references, protocol)
-    found = [measure.statistics(prepared.hypotheses, prepared.references) for measure in prepared.protocol.scores]
+    more = [External(name, sentences, prepared.ids) for name, sentences in (external or {}).items()]
+    measures = (*prepared.protocol.scores, *more)
+    found = [measure.statistics(prepared.hypotheses, prepared.references) for measure in measures]
     rows = np.concatenate([f.rows for f in found], 1)  # side by side, so that sentences are drawn once for all scores
     totals, drawn = rows.sum(0, keepdims=True), resample(rows, samples, seed) if samples else None
     values: dict[str, float] = {}
     intervals: dict[str, tuple[float, float]] = {}
     begin = 0
-    for measure, statistics in zip(prepared.protocol.scores, found, strict=True):
+    for measure, statistics in zip(measures, found, strict=True):
         end = begin + statistics.rows.shape[1]
         part = named(measure.names, measure.values(totals[:, begin:end])[0])
         if drawn is not None:

@@ -126,6 +126,23 @@ def test_a_line_separator_inside_a_sentence_is_no_new_line(capsys):
     assert found[0].num_samples == 3 and found[0].values["exact"] == pytest.approx(200 / 3)
 
 
+def test_scores_of_other_programs(capsys):
+    numbers = [0.01 * i for i in range(20)]
+    Path("bleurt.txt").write_text("\n".join(map(str, numbers)))
+    Path("comet.json").write_text(json.dumps({"good.txt": [{"mt": "", "COMET": x} for x in numbers]}))
+    words = ["--hypotheses", "good.jsonl", "--references", "r.jsonl", "--protocol", "strict", "gloss", "--external"]
+    for report in reports(capsys, *words, "bleurt=bleurt.txt", "comet=comet.json"):
+        assert report.values["bleurt"] == report.values["comet"] == pytest.approx(9.5)
+        low, high = report.intervals["bleurt"]
+        assert low < 9.5 < high and "external" in report.signature
+    assert main(["score", *words, "bleurt=bleurt.txt", "--samples", "5"]) == 0
+    assert "bleurt" in capsys.readouterr().out
+    Path("short.txt").write_text("0.5")
+    for word, told in (("comet", "environment of its own"), ("bert", "NAME=FILE"), ("x=short.txt", "not 20 numbers")):
+        assert main(["score", *words, word]) == 2
+        assert told in capsys.readouterr().err
+
+
 # Official annotation
 
 

@@ -9,7 +9,7 @@ import hashlib
 import importlib
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field, is_dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,12 +17,28 @@ import torch
 import yaml
 from torch import Tensor, nn
 
-from slt_zoo.errors import CheckpointClassError, CheckpointError, CheckpointMismatchError, first_few, nearest
+from slt_zoo.errors import (
+    CheckpointClassError,
+    CheckpointError,
+    CheckpointMismatchError,
+    ConfigError,
+    first_few,
+    nearest,
+)
 
 if TYPE_CHECKING:
     from slt_zoo.models.base import SLTModule
 
-__all__ = ["InitFrom", "load", "read_checkpoint", "read_pretrained", "sha256_of", "weights_of", "write_pretrained"]
+__all__ = [
+    "InitFrom",
+    "load",
+    "plain_data",
+    "read_checkpoint",
+    "read_pretrained",
+    "sha256_of",
+    "weights_of",
+    "write_pretrained",
+]
 
 CLASS_KEY = "slt_zoo"
 """Key of a checkpoint that holds its class's name and the version that wrote it."""
@@ -284,3 +300,26 @@ def _state_dict(path: Path) -> dict[str, Tensor]:
         return stored | {gone: stored[kept] for gone, kept in tied.items() if kept in stored}
     weights: dict[str, Tensor] = read_checkpoint(path)["state_dict"]
     return weights
+
+
+def plain_data(name: str, value: Any) -> Any:
+    """A hyper-parameter as JSON-like data.
+
+    Raises:
+        ConfigError: it holds something that only a pickle could keep.
+    """
+    if value is None or isinstance(value, str | int | float | bool):
+        return value
+    if is_dataclass(value) and not isinstance(value, type):
+        return plain_data(name, asdict(value))
+    if isinstance(value, Path):
+        return str(value)
+    if isinstance(value, Mapping):
+        return {str(k): plain_data(name, v) for k, v in value.items()}
+    if isinstance(value, list | tuple | set | frozenset):
+        return [plain_data(name, v) for v in (sorted(value) if isinstance(value, set | frozenset) else value)]
+    raise ConfigError(
+        f"hyper-parameter {name!r} is no plain data, so no checkpoint could hold it",
+        found=f"{type(value).__name__}",
+        expected="numbers, strings, lists, dicts or dataclasses of them",
+    )

@@ -8,6 +8,9 @@ import nbformat
 import pytest
 from nbclient import NotebookClient
 
+from slt_zoo.metrics import score
+from slt_zoo.metrics.systems import line_ids, read_lines
+
 NOTEBOOKS = sorted((Path(__file__).resolve().parents[1] / "examples").glob("*.ipynb"))
 SMALL = 'SAMPLES = (120, 8, 8)\nSTEPS = 50\nFOLDER = "runs"'
 
@@ -32,3 +35,17 @@ def test_a_notebook_is_kept_without_output(path):
 
 def test_there_is_a_notebook():
     assert [path.name for path in NOTEBOOKS] == ["demo.ipynb"]
+
+
+def test_the_table_of_effects_is_what_the_command_says():
+    root = Path(__file__).parents[1]
+    page = (root / "docs/evaluation.md").read_text("utf-8")
+    table = page.split("## What a protocol changes")[1].split("\n\n")[4].splitlines()
+    columns = [cell.strip(" `") for cell in table[0].strip("|").split("|")][2:]
+    assert columns[0] == "bleu4" and len(table) > 10
+    for line in table[2:]:
+        language, protocol, *cells = [cell.strip(" `") for cell in line.strip("|").split("|")]
+        files = [root / f"examples/evaluation/{language}.{kind}.txt" for kind in ("hyp", "ref")]
+        hypotheses, references = (dict(zip(line_ids(12), read_lines(f), strict=True)) for f in files)
+        values = score(hypotheses, references, protocol, samples=0).values
+        assert cells == [f"{values[c]:.2f}" if c in values else "" for c in columns], (language, protocol)

@@ -10,8 +10,7 @@ from torch import nn
 
 from slt_zoo import InitFrom, SignAttention, load
 from slt_zoo.errors import CheckpointClassError, CheckpointError, CheckpointMismatchError, ConfigError
-from slt_zoo.loading import read_checkpoint
-from slt_zoo.models.base import plain_data
+from slt_zoo.loading import plain_data, read_checkpoint
 from slt_zoo.text import WordCodec
 
 

@@ -9,7 +9,7 @@ import logging
 import os
 import sys
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -27,7 +27,7 @@ from slt_zoo import recipes
 from slt_zoo.callbacks import NonFiniteLossGuard, PredictionWriter, SampleTable, SaveOnInterrupt, StepsProgressBar
 from slt_zoo.cli.messages import explain, parse_error
 from slt_zoo.data.base import SLTDataModule
-from slt_zoo.errors import ConfigError, SLTError, UnknownNameError
+from slt_zoo.errors import CheckpointError, ConfigError, SLTError, UnknownNameError
 from slt_zoo.loading import read_checkpoint, weights_of
 from slt_zoo.models.base import SLTModule
 
@@ -177,7 +177,10 @@ class ZooCLI(LightningCLI):
         assert self.subcommand is not None
         path = self.config[self.subcommand].get("ckpt_path")
         if path is not None:
-            self.model.adopt(read_checkpoint(path))
+            checkpoint = read_checkpoint(path)
+            if self.subcommand == "test":
+                _refuse_selected_on_test(checkpoint, path)
+            self.model.adopt(checkpoint)
 
     def _prepare_subcommand_kwargs(self, subcommand: str) -> dict[str, Any]:
         """A checkpoint is data: nothing in it is run."""
@@ -280,6 +283,19 @@ _NOISE = (
 def _first_process() -> bool:
     """Whether this is the process that moves files; Lightning reads the rank from the environment."""
     return int(getattr(rank_zero_only, "rank", 0)) == 0
+
+
+def _refuse_selected_on_test(checkpoint: Mapping[str, Any], path: str) -> None:
+    """A checkpoint that was chosen by its test score has no test score."""
+    for state in checkpoint.get("callbacks", {}).values():
+        monitor = state.get("monitor") if isinstance(state, Mapping) else None
+        if isinstance(monitor, str) and monitor.startswith("test"):
+            raise CheckpointError(
+                "the checkpoint was selected on the test split, so its score there would be no test result",
+                where=path,
+                found=f"chosen by {monitor}",
+                todo="select on the development split: --checkpoint.monitor dev/bleu4",
+            )
 
 
 def _set_aside(metrics: Path) -> Path | None:

@@ -27,6 +27,12 @@ def _rows(metric: Metric, hypotheses: Sequence[str], references: Sequence[Sequen
     return np.array(metric._extract_corpus_statistics(hypotheses, streams), dtype=np.float64)
 
 
+def _default_tokenizer(references: Sequence[Sequence[str]]) -> str:
+    letters = [c for some in references for text in some for c in text if c.isalpha()]
+    chinese = sum("\u4e00" <= c <= "\u9fff" for c in letters)
+    return "zh" if 2 * chinese > len(letters) else "13a"
+
+
 @dataclass(frozen=True)
 class Bleu(Score):
     """Corpus BLEU-1 to BLEU-4 in percent; BLEU-n is sacreBLEU's with ``max_ngram_order=n``.
@@ -35,7 +41,9 @@ class Bleu(Score):
     four words has BLEU-4 0 even where every sentence is right: read ``exact`` beside it.
 
     Attributes:
-        tokenize: sacreBLEU's name of the tokenizer; ``"none"`` splits at white space.
+        tokenize: sacreBLEU's name of the tokenizer; ``"none"`` splits at white space. ``"default"`` is what sacreBLEU
+            takes for the language: ``zh`` where more than half of the references' characters are Chinese, else
+            ``13a``; the signature says which.
         smooth: sacreBLEU 2's name of the smoothing. Its ``"none"`` is what sacreBLEU 1.4 did as ``floor`` with value 0
             (as in the SignJoey scorer); sacreBLEU 2's own ``floor`` adds 0.1.
         lowercase: whether sacreBLEU folds case, which its signature then says.
@@ -53,7 +61,8 @@ class Bleu(Score):
     def statistics(self, hypotheses: Sequence[str], references: Sequence[Sequence[str]]) -> Statistics:
         """Rows ``(N, 10)``: lengths of hypothesis and nearest reference, matches and totals of each order."""
         # force: the texts of PHOENIX14T end in " ." by annotation, of which sacreBLEU would warn at every validation
-        metric = BLEU(lowercase=self.lowercase, tokenize=self.tokenize, smooth_method=self.smooth, force=True)
+        tokenize = _default_tokenizer(references) if self.tokenize == "default" else self.tokenize
+        metric = BLEU(lowercase=self.lowercase, tokenize=tokenize, smooth_method=self.smooth, force=True)
         rows = _rows(metric, hypotheses, references)
         return Statistics(rows, f"BLEU {metric.get_signature()}")
 

@@ -20,9 +20,9 @@ __all__ = ["HOW_TO", "read_sentence_scores"]
 
 HOW_TO = {
     "comet": "python -m venv comet-env; comet-env/bin/pip install unbabel-comet; comet-env/bin/comet-score "
-    "-s EMPTY.txt -t HYPOTHESES.txt -r REFERENCES.txt --model Unbabel/wmt22-comet-da --to_json comet.json (it downloads the weights "
-    "from the Hugging Face hub; its source text is the signing, which it cannot read, so the lines of EMPTY.txt are "
-    "empty, and the number is outside of its use)",
+    "-s EMPTY.txt -t HYPOTHESES.txt -r REFERENCES.txt --model Unbabel/wmt22-comet-da --to_json comet.json "
+    "(it downloads the weights from the Hugging Face hub; its source text would be the signing, which it cannot read: "
+    "the lines of EMPTY.txt are empty, and the number is outside of its use)",
     "bleurt": "python -m venv bleurt-env; bleurt-env/bin/pip install bleurt-pytorch 'transformers<5'; score with the "
     "weights lucadiliello/BLEURT-20 of the Hugging Face hub as its page shows, and write a number a line",
 }

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, is_dataclass, replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any, ClassVar, Literal, Self, cast
 
@@ -24,7 +24,7 @@ from slt_zoo.data.base import SLTDataModule
 from slt_zoo.errors import CheckpointClassError, CheckpointMismatchError, ConfigError, SLTError, first_few
 from slt_zoo.loading import InitFrom
 from slt_zoo.metrics import PredictionCollector, ScoredSplit, score
-from slt_zoo.text import TextCodec, WordCodec, codec_from_dict
+from slt_zoo.text import TextCodec, WordCodec, check_reachable, codec_from_dict
 from slt_zoo.types import Batch, DataFacts, InputSpec, Losses, Prediction, Sample, Split
 
 __all__ = ["SLTModule"]
@@ -51,6 +51,8 @@ class SLTModule(LightningModule):
         protocol: how hypotheses are scored; the corpus's own by default, ``gloss`` where glosses are the target.
         codecs: vocabularies as plain data; read from the training data, or from a checkpoint.
         facts: `DataFacts` as plain data; likewise.
+        allow_unreachable: train although the tokenizer cannot represent characters of some references, which then can
+            never be right.
         initialised_from: path and SHA-256 of the weights that ``init_from`` brought; recorded, never given.
     """
 
@@ -75,13 +77,14 @@ class SLTModule(LightningModule):
         protocol: str | None = None,
         codecs: dict[str, Any] | None = None,
         facts: dict[str, Any] | None = None,
+        allow_unreachable: bool = False,
         initialised_from: list[dict[str, str]] | None = None,
     ) -> None:
         super().__init__()
         # the frames of all subclasses are read here, so that no paper has to call this
         self.save_hyperparameters(ignore=["optimizer", "lr_scheduler"])
         for name, value in self.hparams.items():
-            self.hparams[name] = plain_data(name, value)
+            self.hparams[name] = loading.plain_data(name, value)
         self.optimizer, self.lr_scheduler = optimizer, lr_scheduler
         self.codecs = {}
         self.scored: dict[Split, ScoredSplit] = {}
@@ -286,6 +289,14 @@ class SLTModule(LightningModule):
             for sample_id, hypothesis in zip(batch.id, self.translate(batch), strict=True)
         ]
 
+    def on_fit_start(self) -> None:
+        """Refuse a vocabulary with which references can never be written."""
+        codec = self.codecs.get(self.target)
+        if codec is not None and self.translates:
+            splits = {split: self._data().manifest(split) for split in ("train", "dev")}
+            references = {split: [r for s in m for r in self.references_of(s)] for split, m in splits.items()}
+            check_reachable(codec, references, allow=self.hparams["allow_unreachable"])
+
     def on_train_end(self) -> None:
         """Remember how far the weights have come, for a trainer that only evaluates."""
         self._steps = self.global_step
@@ -448,7 +459,7 @@ class SLTModule(LightningModule):
 
     def save_pretrained(self, folder: str | Path) -> Path:
         """Write weights (safetensors) and hyper-parameters (YAML); `from_pretrained` reads them."""
-        plain = {k: plain_data(k, v) for k, v in self.hparams.items()}
+        plain = {k: loading.plain_data(k, v) for k, v in self.hparams.items()}
         config = {"class": self.class_name(), "version": __version__, "hyper_parameters": plain}
         return loading.write_pretrained(folder, self, config)
 
@@ -462,26 +473,3 @@ class SLTModule(LightningModule):
             return model
 
         return cast(Self, loading.read_pretrained(folder, build, cls.class_name()))
-
-
-def plain_data(name: str, value: Any) -> Any:
-    """A hyper-parameter as JSON-like data.
-
-    Raises:
-        ConfigError: it holds something that only a pickle could keep.
-    """
-    if value is None or isinstance(value, str | int | float | bool):
-        return value
-    if is_dataclass(value) and not isinstance(value, type):
-        return plain_data(name, asdict(value))
-    if isinstance(value, Path):
-        return str(value)
-    if isinstance(value, Mapping):
-        return {str(k): plain_data(name, v) for k, v in value.items()}
-    if isinstance(value, list | tuple | set | frozenset):
-        return [plain_data(name, v) for v in (sorted(value) if isinstance(value, set | frozenset) else value)]
-    raise ConfigError(
-        f"hyper-parameter {name!r} is no plain data, so no checkpoint could hold it",
-        found=f"{type(value).__name__}",
-        expected="numbers, strings, lists, dicts or dataclasses of them",
-    )

@@ -32,6 +32,8 @@ class TextCodec(Protocol):
     unk_id: int
     bos_id: int
     eos_id: int
+    closed: bool
+    """Whether it holds a closed list of words, so that new words are to be expected; other codecs spell anything."""
 
     def __len__(self) -> int:
         """Number of ids."""
@@ -63,7 +65,7 @@ class WordCodec:
     num_special = 4
 
     def __init__(self, tokens: Sequence[str], level: Level = "word") -> None:
-        self.tokens, self.level = list(tokens), level
+        self.tokens, self.level, self.closed = list(tokens), level, level == "word"
         self._ids = {token: i for i, token in enumerate(self.tokens, self.num_special)}
         if len(self._ids) != len(self.tokens):
             twice = [t for t, n in Counter(self.tokens).items() if n > 1]

@@ -172,3 +172,14 @@ def test_loggers_write_into_the_run_and_the_curves_are_there_too(root, tmp_path)
     words = ["--trainer.logger", "CSVLogger", "--trainer.logger.save_dir", str(tmp_path / "elsewhere")]
     assert fit(root, *words) == 0
     assert (RUN / "metrics.csv").is_file() and list((tmp_path / "elsewhere").rglob("metrics.csv"))
+
+
+def test_a_checkpoint_selected_on_test_has_no_test_score(root, capsys):
+    assert fit(root) == 0
+    checkpoint = torch.load(RUN / "best.ckpt", weights_only=True)
+    for state in checkpoint["callbacks"].values():
+        if "monitor" in state:
+            state["monitor"] = "test/bleu4"
+    torch.save(checkpoint, RUN / "best.ckpt")
+    assert main(["test", "--config", str(RUN / "config.yaml")]) == 2
+    assert "selected on the test split" in capsys.readouterr().err

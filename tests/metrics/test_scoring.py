@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import random
+import subprocess
+import sys
 
 import pytest
 import sacrebleu
@@ -58,6 +61,26 @@ def test_bleu_of_every_order_is_sacrebleus(tokenize, smooth, seed):
     for n in (1, 2, 3, 4):
         metric = sacrebleu.BLEU(tokenize=tokenize, smooth_method=smooth, max_ngram_order=n)
         assert values[f"bleu{n}"] == pytest.approx(metric.corpus_score(hypotheses, [references]).score, abs=1e-9)
+
+
+def test_the_command_sacrebleu_says_the_same(tmp_path):
+    hypotheses, references = random_corpus()
+    for name, texts in (("h", hypotheses), ("r", references)):
+        (tmp_path / name).write_text("".join(texts[i] + "\n" for i in sorted(references)), encoding="utf-8")
+    words = ["r", "-i", "h", "-m", "bleu", "chrf", "-b", "-w", "12"]
+    shown = subprocess.run(
+        [sys.executable, "-m", "sacrebleu", *words], cwd=tmp_path, capture_output=True, text=True, check=True
+    )
+    theirs = [float(x) for x in json.loads(shown.stdout)]
+    ours = score(hypotheses, references, "strict", samples=0).values
+    assert [ours["bleu4"], ours["chrf"]] == pytest.approx(theirs, abs=1e-9)
+
+
+def test_chinese_is_cut_as_sacrebleu_cuts_it():
+    hypotheses, references = ["今天下雨，我没有伞。"], ["今天下雨，我没有带伞。"]
+    report = score({"1": hypotheses[0]}, {"1": references[0]}, "strict", samples=0)
+    assert report.values["bleu4"] == sacrebleu.corpus_bleu(hypotheses, [references], tokenize="zh").score > 50
+    assert "tok:zh" in report.signature
 
 
 def test_signatures():

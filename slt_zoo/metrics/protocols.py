@@ -84,8 +84,8 @@ _OURS = (
     Protocol(
         name="strict",
         scores=(Bleu(tokenize="default"), ChrF(), *REST),
-        note="the annotation's strings as they are, sacreBLEU's defaults (13a, zh for Chinese; cased); the headline for "
-        "text. In Chinese only BLEU and chrF mean something: its words are not separated",
+        note="the annotation's strings as they are, sacreBLEU's defaults (13a, zh for Chinese; cased); the headline "
+        "for text. In Chinese only BLEU and chrF mean something: its words are not separated",
     ),
     Protocol(
         name="phoenix14t/signjoey",

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import csv
 import io
+import math
 import pickle
 import re
 from collections.abc import Callable, Iterable
@@ -34,12 +35,23 @@ class Entry:
         text: untouched; Chinese without the spaces of its segmentation, which the release puts between characters.
         gloss: None where the format has none.
         question: None where the format has none.
+        signer: opaque label; None where the format has none.
+        num_frames: as declared, not trusted.
+        start, end: of the sentence in its video, in seconds.
+        video: name of the video that it is a part of.
+        line: in the file, from 1; 0 where the file has no lines.
     """
 
     id: str
     text: str
     gloss: tuple[str, ...] | None = None
     question: str | None = None
+    signer: str | None = None
+    num_frames: int | None = None
+    start: float | None = None
+    end: float | None = None
+    video: str | None = None
+    line: int = 0
 
 
 @dataclass(frozen=True)
@@ -86,7 +98,10 @@ def read_official(path: str | Path) -> Official:
 
 def _phoenix14t(path: Path) -> Iterable[Entry]:
     for row in read_rows(path, PHOENIX14T, "|"):
-        yield Entry(row.cells["name"], row.cells["translation"], tuple(row.cells["orth"].split()))
+        cells = row.cells
+        yield Entry(
+            cells["name"], cells["translation"], tuple(cells["orth"].split()), signer=cells["speaker"], line=row.line
+        )
 
 
 def _phoenix14t_qa(path: Path) -> Iterable[Entry]:
@@ -100,13 +115,20 @@ def _phoenix14t_qa(path: Path) -> Iterable[Entry]:
                 expected="split/name text%question%glosses",
                 found=repr(line[:120]),
             )
-        yield Entry(name.split("/", 1)[-1], text, tuple(fields[2].split()), fields[1])
+        yield Entry(name.split("/", 1)[-1], text, tuple(fields[2].split()), fields[1], line=number)
 
 
 def _csl_daily(path: Path) -> Iterable[Entry]:
     for row in read_rows(path, CSL_DAILY, "|"):
         cells = row.cells
-        yield Entry(cells["name"], cells["char"].replace(" ", ""), tuple(cells["gloss"].split()))
+        yield Entry(
+            cells["name"],
+            cells["char"].replace(" ", ""),
+            tuple(cells["gloss"].split()),
+            signer=_csl_signer(cells["name"]),
+            num_frames=_whole(cells["length"], f"{path}, line {row.line}, column length"),
+            line=row.line,
+        )
 
 
 def _csl_daily_qa(path: Path) -> Iterable[Entry]:
@@ -119,7 +141,15 @@ def _csl_daily_qa(path: Path) -> Iterable[Entry]:
                 expected="index|name|length|gloss|char|word|question|",
                 found=repr(line[:120]),
             )
-        yield Entry(fields[1], fields[4].replace(" ", ""), tuple(fields[3].split()), fields[6].replace(" ", ""))
+        yield Entry(
+            fields[1],
+            fields[4].replace(" ", ""),
+            tuple(fields[3].split()),
+            fields[6].replace(" ", ""),
+            signer=_csl_signer(fields[1]),
+            num_frames=_whole(fields[2], f"{path}, line {number}, field 3"),
+            line=number,
+        )
 
 
 def _how2sign(path: Path) -> Iterable[Entry]:
@@ -131,14 +161,66 @@ def _how2sign(path: Path) -> Iterable[Entry]:
                 where=f"{path}, line {rows.line_num}",
                 expected=f"tab-separated, with {' and '.join(_HOW2SIGN)}",
             )
-        yield Entry(row["SENTENCE_NAME"], row["SENTENCE"])
+        name = row["SENTENCE_NAME"]
+        known = _HOW2SIGN_NAME.fullmatch(name)
+        start, end = (_seconds(row, name, f"{path}, line {rows.line_num}") for name in ("START", "END"))
+        if start is not None and end is not None and not 0 <= start < end:
+            raise AnnotationError(
+                f"line {rows.line_num}: the times are no segment",
+                where=f"{path}, line {rows.line_num}",
+                expected="0 <= start < end, in seconds",
+                found=f"{start:g} to {end:g}",
+            )
+        yield Entry(
+            name,
+            row["SENTENCE"],
+            signer=known[1] if known else None,
+            start=start,
+            end=end,
+            video=row.get("VIDEO_NAME"),
+            line=rows.line_num,
+        )
 
 
 def _gsl(path: Path) -> Iterable[Entry]:
     for row in read_rows(path, ("path", "text", "glosses"), "|"):
-        yield Entry(row.cells["path"], row.cells["text"], tuple(row.cells["glosses"].split()))
+        signer = re.search(r"_signer(\d+)_", row.cells["path"])
+        yield Entry(
+            row.cells["path"],
+            row.cells["text"],
+            tuple(row.cells["glosses"].split()),
+            signer=signer[1] if signer else None,
+            line=row.line,
+        )
 
 
+def _csl_signer(name: str) -> str | None:
+    signer = re.search(r"_P(\d{4})_", name)
+    return str(int(signer[1])) if signer else None
+
+
+def _whole(text: str, where: str) -> int:
+    try:
+        return int(text)
+    except ValueError:
+        raise AnnotationError("not a whole number of frames", where=where, found=repr(text)) from None
+
+
+def _seconds(row: dict[str, str], name: str, where: str) -> float | None:
+    """A time of How2Sign, re-aligned where the file has that; None where the column is not there or is empty."""
+    text = row.get(f"{name}_REALIGNED", row.get(name)) or ""
+    if not text.strip():
+        return None
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = math.nan
+    if not math.isfinite(seconds):
+        raise AnnotationError(f"{name.lower()} is no time in seconds", where=where, found=repr(text))
+    return seconds
+
+
+_HOW2SIGN_NAME = re.compile(r".{11}_[0-9_]+-(\d+)-(?:rgb_front|rgb_side)")
 _QA_LINE = re.compile(r"(train|dev|test)/\S+ .*%.*%")
 _CSL_LINE = re.compile(r"\d{6}\|S\d{6}_P\d{4}_T\d\d\|")
 _GSL_LINE = re.compile(r"(\w+/)?\w+_signer\d_rep\d_\w+/\w+\|[^|]*\|[^|]*$")
@@ -174,8 +256,17 @@ def read_csl_daily_pickle(path: Path) -> list[Entry]:
             "the pickle cannot be read as plain data", where=path, found=str(cause), todo="take the file of the release"
         ) from cause
     try:
-        return [Entry(info["name"], "".join(info["label_char"]), tuple(info["label_gloss"])) for info in data["info"]]
-    except (KeyError, TypeError) as cause:
+        return [
+            Entry(
+                info["name"],
+                "".join(info["label_char"]),
+                tuple(info["label_gloss"]),
+                signer=str(info["signer"]),
+                num_frames=int(info["length"]),
+            )
+            for info in data["info"]
+        ]
+    except (KeyError, TypeError, ValueError) as cause:
         raise AnnotationError(
             "the pickle is not CSL-Daily's",
             where=path,

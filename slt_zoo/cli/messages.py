@@ -99,10 +99,11 @@ def _chain(error: BaseException | None) -> Iterator[BaseException]:
 def _short(message: str) -> str:
     """Without the values given and the other types that were tried."""
     if "Errors:" in message:
-        message = message.split("Errors:", 1)[1]
-    message = re.split(r"\n\s*-? ?(?:Expected a <class 'NoneType'>|Given value)", message)[0]
-    lines = [re.sub(r"^\s*- ", "", line).rstrip() for line in message.splitlines() if line.strip()]
-    return "\n".join(lines) or message.strip()
+        message = message.rpartition("Errors:")[2]
+    lines = [line.rstrip() for line in message.splitlines() if line.strip()]
+    noise = ("Expected a <class 'NoneType'>", "Given value", "Subtypes:", "Does not validate against any")
+    kept = [re.sub(r"^\s*- ", "", line) for line in lines if not line.strip().removeprefix("- ").startswith(noise)]
+    return "\n".join(kept) or message.strip()
 
 
 def _arguments_of(path: str) -> list[str]:

@@ -18,7 +18,7 @@ from slt_zoo.data.checks import check_needs, check_splits_apart, find_missing_me
 from slt_zoo.data.clips import ClipDataset
 from slt_zoo.data.manifest import Manifest
 from slt_zoo.data.places import Place, find_place
-from slt_zoo.data.samplers import TrainBatches
+from slt_zoo.data.samplers import TrainBatches, TrainLoader
 from slt_zoo.errors import ConfigError, DatasetError, MissingMediaError, first_few
 from slt_zoo.types import Batch, DataFacts, InputSpec, Media, Sample, Split, as_split
 
@@ -217,7 +217,7 @@ class SLTDataModule(LightningDataModule):
             num_replicas=world,
             rank=rank,
         )
-        return DataLoader(dataset, batch_size=None, sampler=batches, **common)
+        return TrainLoader(dataset, batches, **common)
 
     # What Lightning calls.
 

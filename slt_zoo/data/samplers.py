@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from torch.utils.data import DistributedSampler
+from torch.utils.data import DataLoader, DistributedSampler
 
-__all__ = ["Key", "TrainBatches"]
+__all__ = ["Key", "TrainBatches", "TrainLoader"]
 
 Key = tuple[int, int]
 """``(index of the sample, epoch)``: what a dataset is asked for in training, so that random draws can be repeated."""
@@ -59,13 +60,20 @@ class TrainBatches(DistributedSampler[list[Key]]):
         self.size, self.batch_size, self.budget, self.bucket = num_samples, batch_size, frames_per_batch, bucket
         self.lengths = None if lengths is None else np.asarray(lengths)
 
+        self.position: int | None = None
+        """Batches of this process that were had since the first epoch, where a run goes on; None: `epoch` decides."""
         # Lightning plans validation by the first epoch's number of batches: a budget must not change it
         self._count = len(self._cut(0))
 
     def __iter__(self) -> Iterator[list[Key]]:
-        batches = self._batches(self.epoch)
-        for batch in batches[self.rank :: self.num_replicas]:
-            yield [(int(i), self.epoch) for i in batch]
+        size = len(self)
+        begin = self.epoch * size if self.position is None else self.position
+        epoch, batches = -1, []
+        for position in range(begin, begin + size):
+            if position // size != epoch:
+                epoch = position // size
+                batches = self._batches(epoch)[self.rank :: self.num_replicas]
+            yield [(int(i), epoch) for i in batches[position % size]]
 
     def __len__(self) -> int:
         return -(-self._count // self.num_replicas)
@@ -109,3 +117,35 @@ class TrainBatches(DistributedSampler[list[Key]]):
                 ends.append(position)
                 begin, longest = position, int(self.lengths[index])
         return [*ends, self.size]
+
+
+class TrainLoader(DataLoader[Any]):
+    """A loader of `TrainBatches` that goes on where a run was stopped, also in the middle of an epoch.
+
+    Lightning asks for `state_dict` when it saves a checkpoint and gives it back before the first batch. From then on
+    batches follow each other as in a run that was never stopped, whatever Lightning calls an epoch (one that
+    ``max_steps`` ended counts as whole there). Batches count when they are handed out, not when a worker reads them
+    ahead; every process has handed out equally many.
+    """
+
+    def __init__(self, dataset: Any, batches: TrainBatches, **settings: Any) -> None:
+        super().__init__(dataset, batch_size=None, sampler=batches, **settings)
+        self.batches = batches
+        self._had = 0
+
+    def __iter__(self) -> Iterator[Any]:  # type: ignore[override]  # DataLoader promises its own private iterator
+        if self.batches.position is None:
+            self._had = self.batches.epoch * len(self)
+        else:
+            self.batches.position = self._had
+        for batch in super().__iter__():
+            self._had += 1
+            yield batch
+
+    def state_dict(self) -> dict[str, int]:
+        """How many batches were handed out since the first epoch began."""
+        return {"batches": self._had}
+
+    def load_state_dict(self, state: dict[str, int]) -> None:
+        """Go on there."""
+        self._had = self.batches.position = int(state["batches"])

@@ -67,7 +67,7 @@ class Protocol:
         for score in self.scores:
             if metric in score.names:
                 return score
-        raise UnknownNameError(f"score of protocol {self.name!r}", metric, self.score_names)
+        raise UnknownNameError(f"score of protocol {self.name!r}", str(metric), self.score_names)
 
     def _in_units(self, text: str) -> str:
         return text if self.unit == "word" else prepare.characters(text)
@@ -194,6 +194,6 @@ def get_protocol(name: str) -> Protocol:
     Raises:
         UnknownNameError: there is none; the message holds the nearest names.
     """
-    if name not in PROTOCOLS:
-        raise UnknownNameError("protocol", name, PROTOCOLS, todo="`slt-zoo list protocols` describes each.")
+    if not isinstance(name, str) or name not in PROTOCOLS:
+        raise UnknownNameError("protocol", str(name), PROTOCOLS, todo="`slt-zoo list protocols` describes each.")
     return PROTOCOLS[name]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import platform
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
@@ -13,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from slt_zoo._version import __version__
-from slt_zoo.errors import ScoreError, first_few
+from slt_zoo.errors import ConfigError, ScoreError, first_few
 from slt_zoo.metrics.external import External
 from slt_zoo.metrics.protocols import PROTOCOLS, Protocol, get_protocol
 from slt_zoo.metrics.statistics import interval, named, resample
@@ -70,8 +71,12 @@ class ScoreReport:
                 found=f"the keys {', '.join(map(str, data))}" if isinstance(data, Mapping) else type(data).__name__,
                 todo="score the predictions again, or update slt_zoo if a newer version wrote the report",
             )
-        pairs = {name: (float(low), float(high)) for name, (low, high) in data.get("intervals", {}).items()}
-        return cls(**{**data, "intervals": pairs, "ids": tuple(data.get("ids", ()))})
+        try:
+            values = {str(name): float(value) for name, value in data["values"].items()}
+            pairs = {name: (float(low), float(high)) for name, (low, high) in data.get("intervals", {}).items()}
+            return cls(**{**data, "values": values, "intervals": pairs, "ids": tuple(data.get("ids", ()))})
+        except (AttributeError, TypeError, ValueError) as cause:
+            raise ScoreError("this is no score report that can be read", found=cause) from cause
 
     def to_json(self) -> str:
         """As JSON text.
@@ -95,7 +100,7 @@ class ScoreReport:
         """
         try:
             data = json.loads(text)
-        except json.JSONDecodeError as error:
+        except (json.JSONDecodeError, TypeError) as error:
             raise ScoreError("a score report is not valid JSON", found=error) from error
         return cls.from_dict(data)
 
@@ -199,8 +204,9 @@ def score(
         UnknownNameError: no such protocol.
         ScoreError: nothing to score, ids differ, a value is no string, a sample has no reference, or all are empty.
     """
+    check_samples(samples, seed)
     prepared = prepare(hypotheses, references, protocol)
-    more = [External(name, sentences, prepared.ids) for name, sentences in (external or {}).items()]
+    more = [_external(name, sentences, prepared) for name, sentences in (external or {}).items()]
     measures = (*prepared.protocol.scores, *more)
     found = [measure.statistics(prepared.hypotheses, prepared.references) for measure in measures]
     rows = np.concatenate([f.rows for f in found], 1)  # side by side, so that sentences are drawn once for all scores
@@ -249,6 +255,8 @@ class Prepared:
 def prepare(hypotheses: Mapping[str, str], references: Mapping[str, str | Sequence[str]], protocol: str) -> Prepared:
     """Check and prepare strings; see :func:`score` for arguments and errors."""
     chosen = get_protocol(protocol)
+    _check_mapping(hypotheses, "hypotheses")
+    _check_mapping(references, "references")
     if not hypotheses and not references:
         raise ScoreError("nothing to score: there are neither hypotheses nor references")
     check_ids(hypotheses, references)
@@ -270,14 +278,48 @@ def prepare(hypotheses: Mapping[str, str], references: Mapping[str, str | Sequen
 
 
 def _reference_strings(sample_id: str, value: str | Sequence[str]) -> tuple[str, ...]:
-    strings = (value,) if isinstance(value, str) else tuple(value)
+    strings = (value,) if isinstance(value, str) else tuple(value) if isinstance(value, list | tuple) else ()
     if not strings or not all(isinstance(s, str) for s in strings):
         raise ScoreError(
             "a sample needs at least one reference, and each must be a string",
             where=f"sample {sample_id!r}",
-            found=repr(value),
+            expected="a string, or a list of strings",
+            found=repr(value)[:200],
         )
     return strings
+
+
+def _check_mapping(given: Any, what: str) -> None:
+    if not isinstance(given, Mapping) or not all(isinstance(i, str) for i in given):
+        raise ScoreError(
+            f"{what} must be strings by sample id",
+            expected='a dict such as {"sample-1": "..."} whose keys are strings',
+            found=type(given).__name__ if not isinstance(given, Mapping) else "ids that are no strings",
+            todo="give lists ids of their own: dict(zip(map(str, range(len(x))), x))",
+        )
+
+
+def check_samples(samples: int, seed: int, least: int = 0) -> None:
+    """That a bootstrap can be drawn.
+
+    Raises:
+        ConfigError: samples or seed are no whole numbers, or too small.
+    """
+    if not isinstance(samples, int) or not isinstance(seed, int) or samples < least or seed < 0:
+        raise ConfigError(
+            "the bootstrap needs samples and a seed",
+            expected=f"whole numbers, samples at least {least}, the seed at least 0",
+            found=f"{samples=}, {seed=}",
+        )
+
+
+def _external(name: str, sentences: Mapping[str, float], prepared: Prepared) -> External:
+    if name in prepared.protocol.score_names:
+        raise ConfigError("an external score has the name of one of the protocol's", found=name)
+    check_ids(sentences, prepared.ids, what=f"numbers of {name}")
+    if not all(isinstance(x, int | float) and math.isfinite(x) for x in sentences.values()):
+        raise ScoreError(f"{name} must be a finite number for each sentence")
+    return External(name, sentences, prepared.ids)
 
 
 def _check_hypotheses(hypotheses: Mapping[str, str]) -> None:

@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from slt_zoo.errors import ConfigError, ScoreError
-from slt_zoo.metrics.report import prepare
+from slt_zoo.errors import ScoreError
+from slt_zoo.metrics.report import check_samples, prepare
 from slt_zoo.metrics.statistics import Array, Score, interval, resample
 
 __all__ = ["Comparison", "Rank", "compare", "is_better_low", "rank"]
@@ -87,8 +87,7 @@ def compare(
         UnknownNameError: no such protocol, or it has no such value.
         ScoreError: as `slt_zoo.metrics.score`, or the value is not defined on these references.
     """
-    if samples < 1:
-        raise ConfigError("a test needs samples", found=samples, expected="at least 1, better 1000")
+    check_samples(samples, seed, least=1)
     sides = [prepare(hypotheses, references, protocol) for hypotheses in (a, b)]
     measure = sides[0].protocol.score_of(metric)
     rows_a, rows_b = (measure.statistics(side.hypotheses, side.references).rows for side in sides)
@@ -176,12 +175,17 @@ def rank(
     Raises:
         UnknownNameError, ScoreError: as :func:`compare`.
     """
+    check_samples(samples, seed, least=1)
+    if not systems:
+        raise ScoreError("there is no system to rank")
     prepared = {name: prepare(hypotheses, references, protocol) for name, hypotheses in systems.items()}
     chosen = next(iter(prepared.values())).protocol
     measure = chosen.score_of(metric)
     column = measure.names.index(metric)
     rows = {name: measure.statistics(side.hypotheses, side.references).rows for name, side in prepared.items()}
     value = {name: float(measure.values(r.sum(0, keepdims=True))[0, column]) for name, r in rows.items()}
+    if any(np.isnan(v) for v in value.values()):
+        raise ScoreError(f"{metric} is not defined on these references", where=f"protocol {chosen.name}")
     sign = 1 if is_better_low(metric) else -1
     ranks: list[Rank] = []
     leaders: list[str] = []

@@ -13,7 +13,7 @@ import sacrebleu
 import torch
 from torchmetrics.functional.text import bleu_score
 
-from slt_zoo.errors import ScoreError, UnknownNameError
+from slt_zoo.errors import ScoreError, SLTError, UnknownNameError
 from slt_zoo.metrics import PROTOCOLS, Protocol, ScoreReport, get_protocol, reference_hash, score
 from slt_zoo.metrics.bleu import Bleu, SentenceBleuMean
 from slt_zoo.metrics.preparation import lower_with_final_dot
@@ -295,3 +295,39 @@ def test_unknown_protocol_names_the_nearest():
 def test_bad_input(hypotheses, references, message):
     with pytest.raises(ScoreError, match=message):
         score(hypotheses, references, "strict")
+
+
+@pytest.mark.parametrize(
+    ("hypotheses", "references", "settings", "message"),
+    [
+        (["x"], ["x"], {}, "by sample id"),
+        ({1: "x"}, {1: "x"}, {}, "ids that are no strings"),
+        ({"a": "x"}, {"a": 5}, {}, "a list of strings"),
+        ({"a": "x"}, {"a": {"x"}}, {}, "a list of strings"),
+        ({"a": "x"}, {"a": (x for x in "x")}, {}, "a list of strings"),
+        ({"a": "x"}, {"a": "x"}, {"samples": -1}, "samples at least 0"),
+        ({"a": "x"}, {"a": "x"}, {"samples": 1.5}, "whole numbers"),
+        ({"a": "x"}, {"a": "x"}, {"seed": -1}, "seed at least 0"),
+        ({"a": "x"}, {"a": "x"}, {"external": {"comet": {}}}, "numbers of comet"),
+        ({"a": "x"}, {"a": "x"}, {"external": {"comet": {"a": float("nan")}}}, "finite number"),
+        ({"a": "x"}, {"a": "x"}, {"external": {"bleu4": {"a": 1.0}}}, "name of one of the protocol"),
+    ],
+)
+def test_wrong_types_are_told(hypotheses, references, settings, message):
+    with pytest.raises(SLTError, match=message):
+        score(hypotheses, references, "strict", **settings)
+
+
+@pytest.mark.parametrize("name", [None, ["strict"]])
+def test_a_protocol_is_a_name(name):
+    with pytest.raises(UnknownNameError, match="unknown protocol"):
+        score({"a": "x"}, {"a": "x"}, name)
+
+
+def test_damaged_reports_are_told():
+    data = score(HYPOTHESES, REFERENCES, "strict", samples=5).to_dict()
+    for damage in ({"values": 5}, {"intervals": {"bleu4": [1]}}, {"intervals": 3}):
+        with pytest.raises(ScoreError, match="no score report"):
+            ScoreReport.from_dict(data | damage)
+    with pytest.raises(ScoreError, match="not valid JSON"):
+        ScoreReport.from_json(None)

@@ -112,7 +112,7 @@ def test_p_values_of_equal_systems_are_spread_evenly():
 def test_wrong_requests():
     with pytest.raises(UnknownNameError, match="bleu4"):
         compare(GOOD, BAD, REFERENCES, "strict", "blue4")
-    with pytest.raises(ConfigError, match="needs samples"):
+    with pytest.raises(ConfigError, match="bootstrap needs samples"):
         compare(GOOD, BAD, REFERENCES, "strict", samples=0)
     with pytest.raises(ScoreError, match="not those of the split"):
         compare(GOOD, {"x": "y"}, REFERENCES, "strict")

@@ -64,6 +64,10 @@ class SLTDataModule(LightningDataModule):
     fps: ClassVar[float | None] = None
     protocol: ClassVar[str] = "strict"
     expected: ClassVar[Mapping[Split, Expected]] = {}
+    licence: ClassVar[str] = ""
+    """Under which the corpus is given, and where that was read."""
+    access: ClassVar[str] = ""
+    """Where a person asks for it; nothing is downloaded."""
 
     def __init__(
         self,

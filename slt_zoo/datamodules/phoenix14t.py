@@ -45,6 +45,8 @@ class Phoenix14T(SLTDataModule):
     language = "de"
     fps = 25.0
     protocol = "phoenix14t/signjoey"
+    licence = "CC BY-NC-SA (3.0 in the list of sign-language-processing, 4.0 in others; the corpus page decides)"
+    access = "page 'RWTH-PHOENIX-Weather 2014 T' of RWTH Aachen, archive phoenix-2014-T.v3.tar.gz, about 39 GB"
     expected: ClassVar[dict[Split, Expected]] = {
         "train": Expected(7096, "be6dab074cf2bedba71423de5022275b5b25e86ce6f6ecd8e2c1fb68ce2bb87b"),
         "dev": Expected(519, "d71b2cb681c62666bbe6081cd908dc407fec73f3a72d1132fe347a6b634ef676"),

@@ -28,7 +28,7 @@ class Comparison:
         difference: ``value_a - value_b``.
         interval: 95 % bootstrap interval of the difference.
         p_bootstrap: paired bootstrap (Koehn 2004), two-sided: how often resampling moves the difference, up or down, by
-            as much as it is. sacreBLEU counts the moves in one direction and gives about half of this.
+            as much as it is. sacreBLEU counts how often the absolute value grows that much, and gives a smaller p.
         p_randomisation: approximate randomisation (Riezler and Maxwell 2005): how often exchanging the two systems'
             outputs at random, sentence by sentence, gives as large a difference.
         samples: of each test; no p is under ``1 / (samples + 1)``.

@@ -1,0 +1,91 @@
+"""``slt-zoo doctor``: is this corpus what it should be?"""
+
+from __future__ import annotations
+
+import argparse
+import inspect
+import json
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import slt_zoo
+from slt_zoo.cli.messages import Words
+from slt_zoo.errors import ConfigError, UnknownNameError
+
+if TYPE_CHECKING:
+    from slt_zoo.data.base import SLTDataModule
+    from slt_zoo.data.examine import Examination
+
+__all__ = ["main"]
+
+
+def main(argv: Sequence[str]) -> int:
+    """Examine a corpus; 0: no fault, 1: faults, 2: an error of use."""
+    options = _parse(argv[1:])
+    if options.corpus not in slt_zoo._CORPORA:
+        raise UnknownNameError("corpus", options.corpus, slt_zoo._CORPORA)
+    corpus = getattr(slt_zoo, options.corpus)
+    data: SLTDataModule = corpus(options.root, **_arguments(corpus, options))
+    from slt_zoo.data.examine import examine
+
+    found = examine(data, read=options.read)
+    if options.json:
+        print(json.dumps(found.to_dict() | _access(data), ensure_ascii=False, indent=2))
+    else:
+        _show(found, data)
+    return 0 if found.healthy else 1
+
+
+def _parse(words: Sequence[str]) -> argparse.Namespace:
+    parser = Words(
+        prog="slt-zoo doctor",
+        description="Compare a corpus on the disk with the published one: counts, versions of texts and glosses, odd "
+        "texts, leaks between splits, media. Nothing is changed or downloaded. Exit status: 0 no fault, 1 faults.",
+    )
+    parser.add_argument("--corpus", required=True, metavar="NAME", help="`slt-zoo list corpora`")
+    parser.add_argument("--root", required=True, metavar="DIR", help="as data.root")
+    parser.add_argument("--poses", metavar="DIR", help="as data.poses")
+    parser.add_argument("--features", metavar="DIR", help="as data.features")
+    parser.add_argument("--set", nargs="+", metavar="NAME=VALUE", default=[], help="other arguments of the corpus")
+    parser.add_argument(
+        "--read", type=int, default=10, metavar="N", help="media to open in each split and kind; -1: all (%(default)s)"
+    )
+    parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
+    return parser.parse_args(words)
+
+
+def _arguments(corpus: Any, options: argparse.Namespace) -> dict[str, Any]:
+    given = {name: getattr(options, name) for name in ("poses", "features") if getattr(options, name) is not None}
+    known = [n for cls in inspect.getmro(corpus) if cls is not object for n in inspect.signature(cls).parameters]
+    for word in options.set:
+        name, equals, value = word.partition("=")
+        if not equals:
+            raise ConfigError("--set takes NAME=VALUE", found=word)
+        if name not in known:
+            raise UnknownNameError(f"argument of {corpus.__name__}", name, [n for n in known if n != "base"])
+        given[name] = {"true": True, "false": False}.get(value.lower(), value)
+    return given
+
+
+def _access(data: SLTDataModule) -> dict[str, str]:
+    return {"licence": data.licence, "access": data.access}
+
+
+def _show(found: Examination, data: SLTDataModule) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(title=f"{found.corpus} in {found.root}")
+    for heading in ("split", "samples", "published", "texts and glosses", "different texts", "media"):
+        table.add_column(heading, justify="right" if heading in ("samples", "published", "different texts") else "left")
+    for split, row in found.splits.items():
+        media = ", ".join(f"{kind} {count}" for kind, count in row["media"].items()) or "none"
+        published = "" if row["published"] is None or row["version"] == "simulated" else str(row["published"])
+        table.add_row(split, str(row["samples"]), published, row["version"], str(row["texts"]), media)
+    console = Console(width=130, soft_wrap=True)
+    console.print(table)
+    for finding in found.findings:
+        print(f"{finding.kind}: {finding.split + ': ' if finding.split else ''}{finding.text}")
+    print(f"{found.read} media files opened; --read -1 opens all")
+    print(f"licence: {data.licence or 'not known'}\naccess: {data.access or 'not known'}")
+    print("healthy" if found.healthy else "there are faults")

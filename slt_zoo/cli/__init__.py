@@ -55,6 +55,14 @@ def main(argv: Sequence[str] | None = None) -> int:
             raise
         print(f"slt-zoo: error: {error}", file=sys.stderr)
         return 2
+    except BrokenPipeError:  # `| head` has read enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    except OSError as error:
+        if os.environ.get("SLT_ZOO_DEBUG") or error.strerror is None:
+            raise
+        print(f"slt-zoo: error: {error.strerror.lower()}\n  Where: {error.filename}", file=sys.stderr)
+        return 2
     return status
 
 

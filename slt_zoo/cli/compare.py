@@ -17,8 +17,9 @@ def main(argv: Sequence[str]) -> int:
     """Rank two or more systems; those that cannot be told apart share a rank."""
     options = _parse(argv[1:])
     from slt_zoo.cli.score import read_references
-    from slt_zoo.metrics import rank
-    from slt_zoo.metrics.known import PROTOCOL_OF
+    from slt_zoo.metrics import rank, reference_hash
+    from slt_zoo.metrics.known import KNOWN, PROTOCOL_OF
+    from slt_zoo.metrics.significance import is_better_low
     from slt_zoo.metrics.systems import join, read_system
 
     if len(options.systems) < 2:
@@ -37,6 +38,8 @@ def main(argv: Sequence[str]) -> int:
                 found=f"{read[0].name} and {', '.join(others)}" if others else read[0].name,
                 todo="pass --references with the corpus's annotation",
             )
+        known = KNOWN.get(reference_hash(references))
+        corpus = known.corpus if known else None
     names = _names(options.systems, [s.name for s in read])
     systems = {name: join(system, references) for name, system in zip(names, read, strict=True)}
     protocol = options.protocol or (PROTOCOL_OF.get(corpus) if corpus else None) or "strict"
@@ -66,10 +69,12 @@ def main(argv: Sequence[str]) -> int:
         if found_ is not None:
             best = next(r for r in reversed(ranks[:place]) if r.to_best is None)
             span = f"[{found_.interval[0]:.2f}, {found_.interval[1]:.2f}]"
-            cells = [best.name, f"{found_.difference:.2f}", span]
+            cells = [best.name, f"{abs(found_.difference):.2f}", span]
             cells += [f"{found_.p_bootstrap:.3f}", f"{found_.p_randomisation:.3f}"]
         table.add_row(str(row.rank), row.name, f"{row.value:.2f}", *cells)
     Console(width=150, soft_wrap=True).print(table)
+    if is_better_low(options.metric):
+        print(f"of {options.metric} the low value is the good one; the interval is of the better one less the other")
     print("systems of one rank cannot be told apart (5 %, both tests) from the best of it: that is not to be equal")
     return 0
 

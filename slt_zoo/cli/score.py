@@ -22,7 +22,10 @@ __all__ = ["References", "main", "read_references"]
 
 log = logging.getLogger(__name__)
 
-COLUMNS = ("bleu1", "bleu4", "rbleu", "chrf", "rouge_l_b12", "rouge_l_f1", "wer", "exact")
+COLUMNS = (
+    *("bleu1", "bleu4", "rbleu", "chrf", "rouge_l_b12", "rouge_l_f1", "rouge_l_pr", "rouge_l_pkg"),
+    *("wer", "wer_334", "exact"),
+)
 
 
 @dataclass(frozen=True)
@@ -49,13 +52,15 @@ def main(argv: Sequence[str]) -> int:
 
     system = read_system(options.hypotheses, options.split)
     references = _references(options, system)
+    _same_split(options, system, references)
     hypotheses = join(system, references.strings)
     names = _protocols(options.protocol, references.corpus)
     notes = {"hypotheses": str(options.hypotheses), "references": str(options.references or options.hypotheses)}
     external = dict(read_sentence_scores(word, list(references.strings)) for word in options.external)
     settings = {"samples": options.samples, "seed": options.seed, "external": external, "extra": notes}
     reports = [score(hypotheses, references.strings, name, **settings) for name in names]
-    rows = _with_baselines(options, references, names[0]) if options.with_baselines else []
+    # by default under the corpus's own protocol, which stands last
+    rows = _with_baselines(options, references, names[0 if options.protocol else -1]) if options.with_baselines else []
     if options.out is not None:
         _write(Path(options.out), system, hypotheses, references, reports)
     if options.json:
@@ -124,7 +129,7 @@ def read_references(path: str | Path, split: str = "test", split_file: str | Pat
     Raises:
         SLTError: the file is missing, damaged or of no known form, or ids of the split are not in it.
     """
-    from slt_zoo.data.official import read_id_list, read_official
+    from slt_zoo.data.official import UnknownFormatError, read_id_list, read_official
     from slt_zoo.metrics.systems import is_plain, line_ids, read_lines, read_reference_lines, read_system
 
     path = Path(path)
@@ -134,10 +139,13 @@ def read_references(path: str | Path, split: str = "test", split_file: str | Pat
         return References(read_system(path).references)
     try:
         official = read_official(path)
-    except Exception:
-        if not is_plain(path) or not path.is_file():
+    except UnknownFormatError:
+        if not is_plain(path):
             raise
         lines = read_lines(path)
+        signs = {(line.count("|"), line.count("\t")) for line in lines[:50]}
+        if len(signs) == 1 and signs != {(0, 0)}:  # a table that is no annotation is not one sentence a line
+            raise
         return References(dict(zip(line_ids(len(lines)), ((line,) for line in lines), strict=True)))
     entries = {e.id: e for e in official.entries}
     ids = list(entries)
@@ -156,9 +164,29 @@ def _protocols(asked: list[str] | None, corpus: str | None) -> list[str]:
 
     if asked is None:
         return ["strict", *([PROTOCOL_OF[corpus]] if corpus in PROTOCOL_OF else [])]
-    if asked == ["all"]:
+    if "all" in asked:
         return list(PROTOCOLS)
-    return [get_protocol(name).name for name in asked]
+    return list(dict.fromkeys(get_protocol(name).name for name in asked))
+
+
+def _same_split(options: argparse.Namespace, system: System, references: References) -> None:
+    """Ids that differ for a reason that can be named."""
+    ids, wanted = set(system.hypotheses), set(references.strings)
+    if system.plain or ids == wanted:
+        return
+    numbers = all(i.isdigit() for i in wanted)
+    if references.corpus is None and numbers and not ids & wanted:
+        raise ScoreError(
+            "the hypotheses have ids, the references are lines without",
+            todo="give references with the same ids (the annotation, or JSON lines), or both as plain text",
+        )
+    if references.corpus is not None and ids < wanted and options.split_file is None:
+        raise ScoreError(
+            "the annotation holds more samples than were decoded",
+            expected=f"{len(wanted)} ids",
+            found=f"{len(ids)} ids, all among them",
+            todo="name the split that was decoded: --split-file FILE --split NAME",
+        )
 
 
 def _with_baselines(
@@ -210,21 +238,34 @@ def _show(name: str, reports: list[ScoreReport], rows: list[tuple[str, ScoreRepo
             table.add_column(column, justify="right", no_wrap=True)
         for report in reports:
             table.add_row(report.protocol, *(_cell(report, column) for column in columns))
-        Console(width=150, soft_wrap=True).print(table)
+        Console(width=180, soft_wrap=True).print(table)
         for caveat in dict.fromkeys(c for r in reports for c in r.caveats()):
             print(caveat)
         print("values of two protocols cannot be compared; `slt-zoo list protocols` describes them")
     if rows:
-        columns = [c for c in COLUMNS if c in reports[0].values]
-        table = Table(title=f"beside what needs no signing, protocol {reports[0].protocol}")
-        table.add_column("system", no_wrap=True)
-        for column in columns:
-            table.add_column(column, justify="right", no_wrap=True)
-        table.add_row(name, *(_cell(reports[0], column) for column in columns))
-        for row, found, lacks in rows:
-            cells = [_cell(found, c) for c in columns] if found else ["" for _ in columns]
-            table.add_row(row if found else f"{row} (needs {lacks})", *cells)
-        Console(width=150, soft_wrap=True).print(table)
+        _show_baselines(name, reports, rows)
+
+
+def _show_baselines(
+    name: str, reports: list[ScoreReport], rows: list[tuple[str, ScoreReport | None, str | None]]
+) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    protocol = next((r.protocol for _, r, _ in rows if r), reports[0].protocol)
+    own = next(r for r in reports if r.protocol == protocol)
+    columns = [c for c in COLUMNS if c in own.values]
+    table = Table(title=f"beside what needs no signing, protocol {protocol}")
+    table.add_column("system", no_wrap=True)
+    for column in columns:
+        table.add_column(column, justify="right", no_wrap=True)
+    table.add_row(name, *(_cell(own, column) for column in columns))
+    for row, found, _ in rows:
+        table.add_row(row, *(_cell(found, c) if found else "" for c in columns))
+    Console(width=180, soft_wrap=True).print(table)
+    for row, found, lacks in rows:
+        if found is None:
+            print(f"{row}: needs {lacks}")
 
 
 def _cell(report: ScoreReport, column: str) -> str:

@@ -19,11 +19,24 @@ from typing import Any
 from slt_zoo.data.annotations import read_rows, read_text
 from slt_zoo.errors import AnnotationError, first_few
 
-__all__ = ["CSL_DAILY", "PHOENIX14T", "Entry", "Official", "read_csl_daily_pickle", "read_id_list", "read_official"]
+__all__ = [
+    "CSL_DAILY",
+    "PHOENIX14T",
+    "Entry",
+    "Official",
+    "UnknownFormatError",
+    "read_csl_daily_pickle",
+    "read_id_list",
+    "read_official",
+]
 
 PHOENIX14T = ("name", "video", "start", "end", "speaker", "orth", "translation")
 CSL_DAILY = ("index", "name", "length", "gloss", "char", "word", "postag")
 _HOW2SIGN = ("SENTENCE_NAME", "SENTENCE")
+
+
+class UnknownFormatError(AnnotationError):
+    """A file that has the form of no known annotation."""
 
 
 @dataclass(frozen=True)
@@ -71,7 +84,8 @@ def read_official(path: str | Path) -> Official:
     """Tell the format of an annotation file and read it.
 
     Raises:
-        AnnotationError: missing, empty, of no known format, or damaged; names the line.
+        UnknownFormatError: of no known format.
+        AnnotationError: missing, empty, or damaged; names the line.
     """
     path = Path(path)
     if not path.is_file():
@@ -87,7 +101,13 @@ def read_official(path: str | Path) -> Official:
             entries = list(read(path))
             _refuse_doubles(entries, path)
             return Official(corpus, entries)
-    raise AnnotationError(
+    if _GSL_LIST.match(first):
+        raise AnnotationError(
+            "this is a list of a split, which has glosses and no texts",
+            where=path,
+            todo="give the annotation (annotations.csv or merged_continuous.csv), and this file as the split file",
+        )
+    raise UnknownFormatError(
         "this is no annotation file of a known corpus",
         where=path,
         expected=f"the official format of {', '.join(dict.fromkeys(corpus for corpus, _, _ in _FORMATS))}",
@@ -224,6 +244,8 @@ _HOW2SIGN_NAME = re.compile(r".{11}_[0-9_]+-(\d+)-(?:rgb_front|rgb_side)")
 _QA_LINE = re.compile(r"(train|dev|test)/\S+ .*%.*%")
 _CSL_LINE = re.compile(r"\d{6}\|S\d{6}_P\d{4}_T\d\d\|")
 _GSL_LINE = re.compile(r"(\w+/)?\w+_signer\d_rep\d_\w+/\w+\|[^|]*\|[^|]*$")
+
+_GSL_LIST = re.compile(r"\w+/\w+_signer\d_rep\d_\w+/\w+\|[^|]*$")
 
 _FORMATS: tuple[tuple[str, Callable[[str], bool], Callable[[Path], Iterable[Entry]]], ...] = (
     ("Phoenix14TQA", lambda line: _QA_LINE.match(line) is not None, _phoenix14t_qa),

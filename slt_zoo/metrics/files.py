@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import tempfile
@@ -31,6 +32,8 @@ class ResultFileError(SLTError):
 def write_atomically(path: str | os.PathLike[str], text: str) -> None:
     """Write UTF-8 text so that readers find the old file or the whole new one, never a part; makes the folder."""
     path = Path(path)
+    if path.is_dir():
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
     path.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.NamedTemporaryFile(
         "w", encoding="utf-8", newline="\n", dir=path.parent, prefix=f".{path.name}.", delete=False
@@ -44,7 +47,11 @@ def write_atomically(path: str | os.PathLike[str], text: str) -> None:
     mask = os.umask(0)
     os.umask(mask)
     temporary.chmod(0o666 & ~mask)  # a temporary file is private, a result is not
-    temporary.replace(path)
+    try:
+        temporary.replace(path)
+    except OSError:
+        temporary.unlink()
+        raise
 
 
 def read_result(path: str | os.PathLike[str], todo: str) -> str:

@@ -10,6 +10,7 @@ import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 
@@ -18,13 +19,11 @@ from slt_zoo.metrics.statistics import Array, Score, Statistics
 __all__ = ["LANGUAGES", "Recall", "mentions"]
 
 _NUMBERS = {
-    "de": """null eins zwei drei vier fünf sechs sieben acht neun zehn elf zwölf dreizehn vierzehn fünfzehn sechzehn
-        siebzehn achtzehn neunzehn zwanzig dreißig vierzig fünfzig sechzig siebzig achtzig neunzig hundert tausend""",
     "en": """zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen
         seventeen eighteen nineteen twenty thirty forty fifty sixty seventy eighty ninety hundred thousand million half
-        first second third""",
-    "el": """μηδέν ένα δύο τρία τέσσερα πέντε έξι επτά εφτά οκτώ οχτώ εννέα εννιά δέκα έντεκα δώδεκα είκοσι τριάντα
-        σαράντα πενήντα εξήντα εβδομήντα ογδόντα ενενήντα εκατό χίλια μία τρεις τέσσερις""",
+        first second third fourth fifth sixth seventh eighth ninth tenth eleventh twelfth""",
+    "el": """μηδέν δύο τρία τέσσερα πέντε έξι επτά εφτά οκτώ οχτώ εννέα εννιά δέκα έντεκα δώδεκα είκοσι τριάντα
+        σαράντα πενήντα εξήντα εβδομήντα ογδόντα ενενήντα εκατό χίλια τρεις τέσσερις""",
 }
 _NEGATIONS = {
     "de": "nicht nichts nie niemals niemand kein keine keinen keinem keiner keines nirgends nirgendwo weder ohne kaum",
@@ -32,12 +31,21 @@ _NEGATIONS = {
     "aren't wasn't weren't couldn't shouldn't wouldn't haven't hasn't hadn't ain't",
     "el": "δεν δε μη μην όχι ποτέ τίποτα τίποτε κανείς κανένας καμία κανένα χωρίς ούτε",
 }
+# words of other meaning that hold a sign for a number or a negation; they are taken out first
+_ZH_OTHER = re.compile(
+    "别人|别的|特别|分别|区别|告别|差别|性别|级别|非常|未来|未必|无论|没关系|不过|不但|不仅|"
+    "一定|一直|一下|一些|一般|一起|一样|一点|一切|一边|十分|万一|千万|百姓|三明治"
+)
 _ZH_NUMBER = re.compile(r"[0-9０-９]+(?:\.[0-9]+)?|[零〇一二两三四五六七八九十百千万亿]+")
 _ZH_NEGATION = re.compile(r"没有|不|没|别|无|未|非")
-_DIGITS = re.compile(r"\d+(?:[.,]\d+)?")
-_WORD = re.compile(r"[^\W\d_]+(?:['’-][^\W\d_]+)*|\d+(?:[.,]\d+)?")
-_ONES = "ein|zwei|drei|vier|fünf|sechs|sieben|acht|neun"
-_GERMAN_COMPOSED = re.compile(rf"({_ONES})und(\w+zig|dreißig)|({_ONES})(hundert|tausend)")
+_DIGITS = re.compile(r"\d+(?:[.,]\d+)*")
+_WORD = re.compile(r"[^\W\d_]+(?:['’-][^\W\d_]+)*|\d+(?:[.,]\d+)*")
+_DE_PART = (
+    "null|eins?|zwei|zwo|drei|vier|fünf|sech[sz]|sieb(?:en)?|acht|neun|zehn|elf|zwölf|zig|ßig|zwan|hundert|tausend|und"
+)
+_DE_NUMBER = re.compile(rf"(?:{_DE_PART})+(?:s?te[nrsm]?)?|(?:erste|dritte|siebte)[nrsm]?")
+_DE_NO_NUMBER = frozenset(("und", "ein", "undeins"))
+_TITLE = re.compile(r"\b(?:Mr|Mrs|Ms|Dr|St|Prof)\.\s*$")
 
 LANGUAGES = ("de", "en", "el", "zh")
 """Languages with a rule."""
@@ -46,9 +54,11 @@ LANGUAGES = ("de", "en", "el", "zh")
 def mentions(text: str, language: str) -> dict[str, Counter[str]]:
     """Numbers, negations and names of a text, each with how often it occurs.
 
-    Numbers are digits and number words, negations the words of a list; in Chinese both are characters, whose words are
-    not separated. Names are words with a capital that do not begin a sentence: in English and Greek alone, as German
-    writes every noun so, Chinese none, and a text in lower case shows none.
+    Numbers are digits and number words (German ordinals and compounds too, but not the article ``ein``, nor Greek
+    ``ένα``), negations the words of a list; in Chinese both are signs, whose words are not separated, after common
+    words of another meaning (``非常``, ``一定``) were taken out. Names are words with a capital that do not begin a
+    sentence, without ``'s``: in English and Greek alone, as German writes every noun so, Chinese none, and a text in
+    lower case shows none.
 
     Args:
         text: untouched.
@@ -56,24 +66,38 @@ def mentions(text: str, language: str) -> dict[str, Counter[str]]:
     """
     found: dict[str, Counter[str]] = {"number": Counter(), "negation": Counter(), "name": Counter()}
     if language == "zh":
-        joined = "".join(text.split())
+        joined = _ZH_OTHER.sub(" ", "".join(text.split()))
         found["number"].update(_ZH_NUMBER.findall(joined))
         found["negation"].update(_ZH_NEGATION.findall(joined))
         return found
-    numbers, negations = frozenset(_NUMBERS[language].split()), frozenset(_NEGATIONS[language].split())
     begins = True
     for match in _WORD.finditer(text):
-        begins = begins or bool(re.search(r"[.!?;:]", text[: match.start()].rstrip("\"'“”«» ")[-1:]))
+        before = text[: match.start()]
+        ended = re.search(r"[.!?;:]", before.rstrip("\"'“”«» ")[-1:]) is not None
+        begins = begins or (ended and not _TITLE.search(before))
         word = match.group().replace("’", "'")
         small = word.lower()
-        if small in numbers or _DIGITS.fullmatch(word) or (language == "de" and _GERMAN_COMPOSED.fullmatch(small)):
+        if _is_number(small, language):
             found["number"][small] += 1
-        elif small in negations:
+        elif small in _words("negations", language):
             found["negation"][small] += 1
         elif language in ("en", "el") and word[0].isupper() and not begins and small != "i" and small[:2] != "i'":
-            found["name"][small] += 1
+            found["name"][small.removesuffix("'s")] += 1
         begins = False
     return found
+
+
+@cache
+def _words(lists: str, language: str) -> frozenset[str]:
+    return frozenset({"numbers": _NUMBERS, "negations": _NEGATIONS}[lists].get(language, "").split())
+
+
+def _is_number(word: str, language: str) -> bool:
+    if _DIGITS.fullmatch(word):
+        return True
+    if language == "de":
+        return _DE_NUMBER.fullmatch(word) is not None and word not in _DE_NO_NUMBER
+    return all(part in _words("numbers", language) for part in word.split("-"))
 
 
 @dataclass(frozen=True)
@@ -98,7 +122,7 @@ class Recall(Score):
         rows = np.zeros((len(hypotheses), 6))
         for row, hypothesis, references_of_one in zip(rows, hypotheses, references, strict=True):
             wanted = mentions(references_of_one[0], self.language)
-            said = Counter(_WORD.findall(hypothesis.lower().replace("’", "'")))
+            said = Counter(w.removesuffix("'s") for w in _WORD.findall(hypothesis.lower().replace("’", "'")))
             for k, (kind, words) in enumerate(wanted.items()):
                 have = mentions(hypothesis, self.language)[kind] if self.language == "zh" else said
                 row[2 * k : 2 * k + 2] = sum((words & have).values()), words.total()

@@ -72,7 +72,7 @@ def _scored(path: Path) -> System:
     try:
         data = json.loads(text)
         hypotheses = {str(k): v for k, v in data["hypotheses"].items()}
-        references = {str(k): tuple(v) for k, v in data["references"].items()}
+        references = {str(k): (v,) if isinstance(v, str) else tuple(v) for k, v in data["references"].items()}
         plain = bool(data.get("plain", False))
     except (json.JSONDecodeError, KeyError, TypeError, AttributeError) as cause:
         raise ResultFileError("the file holds no hypotheses", where=path, found=repr(cause), todo=_TODO) from cause

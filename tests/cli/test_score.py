@@ -119,6 +119,58 @@ def test_bad_input(words, told, capsys):
     assert told in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    ("make", "words", "told"),
+    [
+        ("a|b|c\n" * 5, "score --hypotheses good.txt --references table.txt", "no annotation file of a known corpus"),
+        ("", "score --hypotheses good.jsonl --references r.txt", "the references are lines without"),
+        ("", "score --hypotheses good.txt --references r.txt --samples 0 --out good.txt/x.json", "good.txt"),
+        ("", "score --hypotheses good.txt --references r.txt --samples 0 --out .", "directory"),
+        ("", "compare good.txt bad.txt --references r.txt --samples 0", "samples at least 1"),
+    ],
+)
+def test_more_bad_input(make, words, told, capsys):
+    Path("table.txt").write_text(make)
+    assert main(words.split()) == 2
+    assert told in capsys.readouterr().err
+    assert not [p for p in Path().iterdir() if p.name.startswith(".")], "no temporary file is left"
+
+
+def test_damaged_official_files_are_not_plain_text(shared_data, capsys):
+    lines = (shared_data / "csl_daily/sentence_label/video_map.dev_test.txt").read_text("utf-8").splitlines()
+    lines[5] = lines[5].rpartition("|")[0]
+    Path("video_map.txt").write_text("\n".join(lines), encoding="utf-8")
+    Path("h.txt").write_text("x\n" * len(lines))
+    assert main(["score", "--hypotheses", "h.txt", "--references", "video_map.txt"]) == 2
+    assert "line 6" in capsys.readouterr().err
+    gsl = shared_data / "gsl/GSL_continuous"
+    assert main(["score", "--hypotheses", "h.txt", "--references", str(gsl / "GSL_SD_test.csv")]) == 2
+    assert "list of a split" in capsys.readouterr().err
+    ids = read_references(gsl / "annotations.csv", "test", gsl / "GSL_SD_test.csv").strings
+    Path("h.jsonl").write_text("\n".join(json.dumps({"id": i, "hypothesis": ""}) for i in ids))
+    assert main(["score", "--hypotheses", "h.jsonl", "--references", str(gsl / "annotations.csv")]) == 2
+    assert "--split-file" in capsys.readouterr().err
+
+
+def test_a_reference_in_a_score_file_may_be_one_string(capsys):
+    Path("x.json").write_text(
+        json.dumps({"hypotheses": {"1": "ein wort mit vier"}, "references": {"1": "ein wort mit vier"}})
+    )
+    assert reports(capsys, "--hypotheses", "x.json", "--protocol", "strict")[0].values["bleu4"] == pytest.approx(100)
+
+
+def test_compare_knows_the_corpus_by_its_references(shared_data, capsys):
+    path = str(shared_data / PHOENIX.format("dev"))
+    ids = read_references(path).strings
+    for name in ("p", "q"):
+        Path(f"{name}.jsonl").write_text("\n".join(json.dumps({"id": i, "hypothesis": f"{name} wind"}) for i in ids))
+        words = ["score", "--hypotheses", f"{name}.jsonl", "--references", path, "--samples", "0"]
+        assert main([*words, "--out", f"{name}.json"]) == 0
+    capsys.readouterr()
+    assert main(["compare", "p.json", "q.json", "--samples", "5", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["protocol"] == "phoenix14t/signjoey"
+
+
 def test_a_line_separator_inside_a_sentence_is_no_new_line(capsys):
     Path("h.txt").write_text("a\u2028b c d e\n\nx\n", encoding="utf-8")
     Path("s.txt").write_text("a\u2028b c d e\ny\nx\n", encoding="utf-8")

@@ -13,12 +13,13 @@ from slt_zoo.data.readers.pose import PoseArrays, PoseReader
 from slt_zoo.data.readers.pose_array import load_pose_array
 from slt_zoo.data.readers.pose_file import load_pose_file
 from slt_zoo.data.readers.skels import load_skels
+from slt_zoo.data.readers.video import VideoReader
 from slt_zoo.errors import MediaError, UnknownNameError
 from slt_zoo.types import Media
 
 __all__ = ["open_reader"]
 
-_VIDEO = (".mp4", ".mov", ".avi", ".mkv", ".webm", ".m4v", ".mpg", ".mpeg", ".wmv")
+_VIDEO = (".mp4", ".mov", ".avi", ".mkv", ".webm", ".m4v", ".mpg", ".mpeg", ".wmv", ".ts", ".flv")
 _POSE: dict[str, Callable[[Path, Media, str], PoseArrays]] = {
     ".pose": load_pose_file,
     ".npy": load_pose_array,
@@ -32,7 +33,7 @@ def open_reader(kind: str, media: Media, *, sample_id: str) -> Reader:
 
     Args:
         kind: ``"pose"`` (``.pose``, ``.skels``, ``.skels.gz``, ``.npy``), ``"features"`` (``.npy``) or ``"frames"``
-            (a folder of PNG or JPEG).
+            (a video, or a folder of PNG or JPEG).
         media: where it lies.
         sample_id: for messages.
 
@@ -44,12 +45,13 @@ def open_reader(kind: str, media: Media, *, sample_id: str) -> Reader:
     openers = {"pose": _open_pose, "features": _open_features, "frames": _open_frames}
     if kind not in openers:
         raise UnknownNameError("kind of media", kind, openers)
-    if media.path.lower().endswith(_VIDEO):
+    if kind != "frames" and media.path.lower().endswith(_VIDEO):
         raise MediaError(
-            "video files are not read",
+            f"a video file holds no {'poses' if kind == 'pose' else kind}",
             where=place(sample_id, media.path),
-            expected="kind 'frames': a folder of PNG or JPEG; 'pose': .pose, .skels, .npy; 'features': .npy",
-            todo="unpack the video into frames, for example: ffmpeg -i video.mp4 -start_number 0 frames/%06d.png",
+            expected="kind 'frames': a video, or a folder of PNG or JPEG; 'pose': .pose, .skels, .npy, or a folder of "
+            "OpenPose JSON; 'features': .npy",
+            todo="read the video as frames, or give the file that was extracted from it",
         )
     try:
         return openers[kind](require_path(media.path, sample_id), media, sample_id)
@@ -70,4 +72,6 @@ def _open_features(path: Path, media: Media, sample_id: str) -> Reader:
 
 
 def _open_frames(path: Path, media: Media, sample_id: str) -> Reader:
+    if path.name.lower().endswith(_VIDEO) and not path.is_dir():
+        return VideoReader(path, media, sample_id)
     return FrameReader(path, media, sample_id)

@@ -14,7 +14,10 @@ _MODELS = {
     "SignAttention": "slt_zoo.models.sign_attention",
 }
 _CORPORA = {
+    "CSLDaily": "slt_zoo.datamodules.csl_daily",
+    "CSLDailyQA": "slt_zoo.datamodules.csl_daily_qa",
     "Phoenix14T": "slt_zoo.datamodules.phoenix14t",
+    "Phoenix14TQA": "slt_zoo.datamodules.phoenix14t_qa",
 }
 _OTHERS = {
     "Batch": "slt_zoo.types",

@@ -18,6 +18,7 @@ from slt_zoo.data.checks import check_needs, check_splits_apart, find_missing_me
 from slt_zoo.data.clips import ClipDataset
 from slt_zoo.data.manifest import Manifest
 from slt_zoo.data.places import Place, find_place
+from slt_zoo.data.readers import skels_ids
 from slt_zoo.data.samplers import TrainBatches, TrainLoader
 from slt_zoo.errors import ConfigError, DatasetError, MissingMediaError, first_few
 from slt_zoo.types import Batch, DataFacts, InputSpec, Media, Sample, Split, as_split
@@ -109,6 +110,7 @@ class SLTDataModule(LightningDataModule):
         self._manifests: dict[Split, Manifest] = {}
         self._spec: InputSpec | None = None
         self._places: dict[tuple[Path, Split], Place | None] = {}
+        self._skel_ids: dict[Path, frozenset[str]] = {}
 
     # What a corpus writes.
 
@@ -123,6 +125,10 @@ class SLTDataModule(LightningDataModule):
     def corpus_folder(self) -> Path:
         """The folder that holds annotation and media, found below ``root``."""
         return self.root
+
+    def published(self, split: Split) -> Expected | None:
+        """What the release has of a split; a corpus of several versions answers for the one that is read."""
+        return self.expected.get(split)
 
     # What users call.
 
@@ -264,13 +270,66 @@ class SLTDataModule(LightningDataModule):
             else super().transfer_batch_to_device(batch, device, dataloader_idx)
         )
 
-    # Inside.
+    # What corpora build `locate` from.
+
+    def find_media(self, sample: Sample, frames: Path | None, pose_layout: str | None = None) -> dict[str, Media]:
+        """Frames, poses, features and sign boundaries of a sample, as far as their folders exist.
+
+        Poses lie in ``poses/`` of the corpus or where ``poses`` says: a file ``.pose`` or ``.npy`` a sample, with or
+        without a level for the split, or ``<split>.skels(.gz)`` with its ``.files``. The declared number of frames is
+        ``sample.meta["num_frames"]``, where the annotation has one.
+
+        Args:
+            sample: whose media.
+            frames: folder with a folder of frames a sample, with or without a level for the split.
+            pose_layout: layout of ``.npy`` poses, where the number of points does not tell it.
+        """
+        count: int | None = sample.meta.get("num_frames")
+        found: dict[str, Media] = {}
+        places: dict[str, tuple[Path | None, tuple[str, ...]]] = {
+            "frames": (frames, ("",)),
+            "features": (self._named(self.features, "features"), (".npy",)),
+            "segments": (self._named(self.segments, ""), (".npy",)),
+        }
+        for kind, (folder, suffixes) in places.items():
+            place = None if folder is None else self.place(folder, sample.split, suffixes)
+            if place is not None:
+                found[kind] = Media(place.path(sample.id), fps=self.fps, num_frames=count)
+        pose = self._find_pose(sample, pose_layout, count)
+        return found if pose is None else {**found, "pose": pose}
+
+    def _find_pose(self, sample: Sample, layout: str | None, count: int | None) -> Media | None:
+        folder = self.corpus_folder() / "poses" if self.poses is None else Path(self.poses).expanduser()
+        if not folder.exists():
+            return None
+        for suffix in (".skels", ".skels.gz"):
+            path = folder / f"{sample.split}{suffix}"
+            if path.is_file():
+                if path not in self._skel_ids:
+                    self._skel_ids[path] = frozenset(skels_ids(path))
+                if sample.id not in self._skel_ids[path]:
+                    return None
+                return Media(str(path), fps=self.fps, num_frames=count, layout="skels50", item=sample.id)
+        place = self.place(folder, sample.split, (".pose", ".npy"))
+        if place is None:
+            return None
+        fps = None if place.suffix == ".pose" else self.fps  # a .pose file knows its rate, an array does not
+        return Media(place.path(sample.id), fps=fps, num_frames=count, layout=layout)
+
+    def _named(self, name: str | None, below: str) -> Path | None:
+        """A folder given by path, or by its name inside the corpus."""
+        if name is None:
+            return None
+        inside = self.corpus_folder() / below / name
+        return inside if inside.is_dir() else Path(name).expanduser()
 
     def place(self, folder: Path, split: Split, suffixes: Sequence[str]) -> Place | None:
         """`find_place`, asked once a folder and split."""
         if (folder, split) not in self._places:
             self._places[folder, split] = find_place(folder, split, suffixes)
         return self._places[folder, split]
+
+    # Inside.
 
     def _reduce(self, manifest: Manifest) -> Manifest:
         if self.subset is not None:
@@ -293,7 +352,7 @@ class SLTDataModule(LightningDataModule):
         return manifest
 
     def _compare_with_published(self, manifest: Manifest) -> None:
-        expected = self.expected.get(manifest.split)
+        expected = self.published(manifest.split)
         if expected is None or self.simulated:
             return
         if len(manifest) != expected.samples:

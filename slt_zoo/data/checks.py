@@ -36,12 +36,16 @@ def check_needs(manifest: Manifest, spec: InputSpec, model: str, root: str) -> N
     for need in sorted(spec.needs):
         if need == "segments":
             lacking = [s.id for s in manifest if "segments" not in s.media]
+        elif need == "question":  # an empty one is one: the question-answering corpus has its own rule for it
+            lacking = [i for i, v in zip(manifest.ids, manifest.column(need), strict=True) if v is None]
         else:
             lacking = [i for i, v in zip(manifest.ids, manifest.column(need), strict=True) if not v]
         if lacking:
             todo = advice.get(need)
             if need == "gloss" and len(lacking) < len(manifest):
                 todo = "fill these rows in, or leave them out with data.subset=<lists of ids>"
+            if need == "question" and len(lacking) < len(manifest):
+                todo = "write their questions into data.questions, or leave them out with data.subset=<lists of ids>"
             how_many = "none" if len(lacking) == len(manifest) else f"no {need} for {len(lacking)} of {len(manifest)}"
             raise ConfigError(
                 f"{model} needs {need}; {manifest.corpus} {manifest.split} under root={root!r} has {how_many}",

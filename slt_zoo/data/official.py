@@ -7,11 +7,13 @@ How2Sign and GSL, and the question-driven files of ``glq-1992/GBT-code`` for the
 from __future__ import annotations
 
 import csv
+import gzip
 import io
+import json
 import math
 import pickle
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -25,9 +27,13 @@ __all__ = [
     "Entry",
     "Official",
     "UnknownFormatError",
+    "read_csl_daily",
+    "read_csl_daily_labels",
     "read_csl_daily_pickle",
+    "read_csl_daily_qa",
     "read_id_list",
     "read_official",
+    "read_phoenix14t_qa",
 ]
 
 PHOENIX14T = ("name", "video", "start", "end", "speaker", "orth", "translation")
@@ -124,21 +130,32 @@ def _phoenix14t(path: Path) -> Iterable[Entry]:
         )
 
 
-def _phoenix14t_qa(path: Path) -> Iterable[Entry]:
+def read_phoenix14t_qa(path: Path) -> Iterable[Entry]:
+    """Lines ``split/name text%question%glosses``, or without glosses; the split in front is removed.
+
+    Raises:
+        AnnotationError: another number of fields, as training variants have; names the line.
+    """
     for number, line in _lines(path):
         fields = line.split("%")
         name, space, text = fields[0].partition(" ")
-        if len(fields) != 3 or not space:
+        if len(fields) not in (2, 3) or not space:  # older files have no glosses
             raise AnnotationError(
                 f"line {number}: {len(fields)} fields between '%'",
                 where=f"{path}, line {number}",
-                expected="split/name text%question%glosses",
+                expected="split/name text%question%glosses, or without glosses",
                 found=repr(line[:120]),
             )
-        yield Entry(name.split("/", 1)[-1], text, tuple(fields[2].split()), fields[1], line=number)
+        gloss = tuple(fields[2].split()) if len(fields) == 3 else None
+        yield Entry(name.split("/", 1)[-1], text, gloss, fields[1], line=number)
 
 
-def _csl_daily(path: Path) -> Iterable[Entry]:
+def read_csl_daily(path: Path) -> Iterable[Entry]:
+    """``video_map.txt`` of CSL-Daily, all splits together.
+
+    Raises:
+        AnnotationError: another delimiter, header or number of fields; names the line.
+    """
     for row in read_rows(path, CSL_DAILY, "|"):
         cells = row.cells
         yield Entry(
@@ -151,14 +168,20 @@ def _csl_daily(path: Path) -> Iterable[Entry]:
         )
 
 
-def _csl_daily_qa(path: Path) -> Iterable[Entry]:
+def read_csl_daily_qa(path: Path) -> Iterable[Entry]:
+    """Lines ``index|name|length|gloss|char|word|question``, often with an eighth field that is empty or ``Overlap!``.
+
+    Raises:
+        AnnotationError: another number of fields; names the line.
+    """
     for number, line in _lines(path):
         fields = line.split("|")
-        if len(fields) not in (7, 8):  # the eighth is empty, or marks that question and text are the same
+        surplus = fields[7:]  # one, that is empty or marks that question and text are the same
+        if len(fields) not in (7, 8) or any(field.strip() not in ("", "Overlap!") for field in surplus):
             raise AnnotationError(
                 f"line {number}: {len(fields)} fields, expected 7 or 8",
                 where=f"{path}, line {number}",
-                expected="index|name|length|gloss|char|word|question|",
+                expected="index|name|length|gloss|char|word|question|, the eighth field empty or 'Overlap!'",
                 found=repr(line[:120]),
             )
         yield Entry(
@@ -241,16 +264,16 @@ def _seconds(row: dict[str, str], name: str, where: str) -> float | None:
 
 
 _HOW2SIGN_NAME = re.compile(r".{11}_[0-9_]+-(\d+)-(?:rgb_front|rgb_side)")
-_QA_LINE = re.compile(r"(train|dev|test)/\S+ .*%.*%")
+_QA_LINE = re.compile(r"(train|dev|test)/\S+ [^|]*%")
 _CSL_LINE = re.compile(r"\d{6}\|S\d{6}_P\d{4}_T\d\d\|")
 _GSL_LINE = re.compile(r"(\w+/)?\w+_signer\d_rep\d_\w+/\w+\|[^|]*\|[^|]*$")
 
 _GSL_LIST = re.compile(r"\w+/\w+_signer\d_rep\d_\w+/\w+\|[^|]*$")
 
 _FORMATS: tuple[tuple[str, Callable[[str], bool], Callable[[Path], Iterable[Entry]]], ...] = (
-    ("Phoenix14TQA", lambda line: _QA_LINE.match(line) is not None, _phoenix14t_qa),
-    ("CSLDaily", lambda line: line.split("|")[:3] == ["index", "name", "length"], _csl_daily),
-    ("CSLDailyQA", lambda line: _CSL_LINE.match(line) is not None, _csl_daily_qa),
+    ("Phoenix14TQA", lambda line: _QA_LINE.match(line) is not None, read_phoenix14t_qa),
+    ("CSLDaily", lambda line: line.split("|")[:3] == ["index", "name", "length"], read_csl_daily),
+    ("CSLDailyQA", lambda line: _CSL_LINE.match(line) is not None, read_csl_daily_qa),
     ("How2Sign", lambda line: set(_HOW2SIGN) <= set(line.split("\t")), _how2sign),
     ("GSL", lambda line: _GSL_LINE.match(line) is not None, _gsl),
     ("Phoenix14T", lambda line: line.count("|") == len(PHOENIX14T) - 1, _phoenix14t),
@@ -295,6 +318,49 @@ def read_csl_daily_pickle(path: Path) -> list[Entry]:
             expected="a dict with `info`: a list of name, label_char, label_gloss",
             found=repr(cause),
         ) from cause
+
+
+def read_csl_daily_labels(path: Path) -> list[Entry]:
+    """Labels of CSL-Daily as baselines pass them on: JSON lines, or a pickled list or dict of rows; either gzipped.
+
+    Rows have ``name`` (a split in front is removed), ``text``, and may have ``gloss`` (a string or a list),
+    ``signer`` and ``num_frames``. Nothing in a pickle is run.
+
+    Raises:
+        AnnotationError: no such file, damaged, or of another structure.
+    """
+    try:
+        data = path.read_bytes()
+        data = gzip.decompress(data) if data[:2] == b"\x1f\x8b" else data
+        if data[:1] == b"\x80":
+            loaded = _PlainUnpickler(io.BytesIO(data)).load()
+            rows = list(loaded.values() if isinstance(loaded, dict) else loaded)
+        else:
+            rows = [json.loads(line) for line in data.decode("utf-8-sig").splitlines() if line.strip()]
+    except OSError as cause:
+        raise AnnotationError("cannot read the labels", where=path, found=cause.strerror or cause) from cause
+    except Exception as cause:  # a damaged pickle raises whatever its bytes say
+        raise AnnotationError(
+            "these labels are neither JSON lines nor a pickle of plain data",
+            where=path,
+            found=str(cause),
+            todo="take the file of the release of labels again",
+        ) from cause
+    return [_label(row, f"{path}, row {number}", number) for number, row in enumerate(rows, 1)]
+
+
+def _label(row: Any, where: str, number: int) -> Entry:
+    if not isinstance(row, Mapping) or not isinstance(row.get("name"), str) or not isinstance(row.get("text"), str):
+        raise AnnotationError("a row without name and text", where=where, found=repr(row)[:120])
+    name, gloss, signer, count = row["name"].split("/")[-1], row.get("gloss"), row.get("signer"), row.get("num_frames")
+    return Entry(
+        name,
+        row["text"].replace(" ", ""),
+        None if gloss is None else tuple(gloss.split() if isinstance(gloss, str) else gloss),
+        signer=_csl_signer(name) if signer is None else str(signer),
+        num_frames=None if count is None else _whole(str(count), f"{where}, num_frames"),
+        line=number,
+    )
 
 
 def read_id_list(path: str | Path, split: str | None = None) -> list[str]:

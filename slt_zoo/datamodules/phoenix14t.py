@@ -17,7 +17,6 @@ from lightning.pytorch.utilities import rank_zero_warn
 from slt_zoo.data.annotations import Row, read_rows
 from slt_zoo.data.base import Expected, SLTDataModule
 from slt_zoo.data.official import PHOENIX14T
-from slt_zoo.data.readers import skels_ids
 from slt_zoo.errors import AnnotationError, DatasetNotFoundError
 from slt_zoo.types import Media, Sample, Split
 
@@ -58,7 +57,6 @@ class Phoenix14T(SLTDataModule):
     ) -> None:
         super().__init__(root, **base)
         self.frames, self.pose_layout = frames, pose_layout
-        self._skel_ids: dict[Path, frozenset[str]] = {}
 
     def corpus_folder(self) -> Path:
         """The folder ``PHOENIX-2014-T``."""
@@ -125,45 +123,7 @@ class Phoenix14T(SLTDataModule):
 
     def locate(self, sample: Sample) -> dict[str, Media]:
         """Frames, poses, features and sign boundaries, as far as their folders exist."""
-        found: dict[str, Media] = {}
-        places: dict[str, tuple[Path | None, tuple[str, ...]]] = {
-            "frames": (self._folder / "features" / self.frames, ("",)),
-            "features": (self._named(self.features, "features"), (".npy",)),
-            "segments": (self._named(self.segments, ""), (".npy",)),
-        }
-        for kind, (folder, suffixes) in places.items():
-            place = None if folder is None else self.place(folder, sample.split, suffixes)
-            if place is not None:
-                found[kind] = Media(place.path(sample.id), fps=self.fps)
-        pose = self._pose(sample)
-        return found if pose is None else {**found, "pose": pose}
-
-    def _pose(self, sample: Sample) -> Media | None:
-        folder = self._folder / "poses" if self.poses is None else Path(self.poses).expanduser()
-        if not folder.exists():
-            return None
-        for suffix in (".skels", ".skels.gz"):
-            path = folder / f"{sample.split}{suffix}"
-            if path.is_file():
-                known = sample.id in self._skels(path)
-                return Media(str(path), fps=self.fps, layout="skels50", item=sample.id) if known else None
-        place = self.place(folder, sample.split, (".pose", ".npy"))
-        if place is None:
-            return None
-        # a .pose file knows its rate, an array does not
-        return Media(place.path(sample.id), fps=None if place.suffix == ".pose" else self.fps, layout=self.pose_layout)
-
-    def _skels(self, path: Path) -> frozenset[str]:
-        if path not in self._skel_ids:
-            self._skel_ids[path] = frozenset(skels_ids(path))
-        return self._skel_ids[path]
-
-    def _named(self, name: str | None, below: str) -> Path | None:
-        """A folder given by path, or by its name inside the corpus."""
-        if name is None:
-            return None
-        inside = self._folder / below / name
-        return inside if inside.is_dir() else Path(name).expanduser()
+        return self.find_media(sample, self._folder / "features" / self.frames, self.pose_layout)
 
     def media_advice(self, modality: str) -> str:
         """What a person can do when media are missing."""

@@ -31,6 +31,7 @@ _MEDIAPIPE_BODY = (
     "left_ankle right_ankle left_heel right_heel left_foot_index right_foot_index"
 )
 _BODY33, _WORLD33 = _part("body", _MEDIAPIPE_BODY), _part("world", _MEDIAPIPE_BODY)
+_REDUCED_BODY = "left_shoulder right_shoulder left_elbow right_elbow left_wrist right_wrist left_hip right_hip"
 _UPPER_OPENPOSE = "nose neck right_shoulder right_elbow right_wrist left_shoulder left_elbow left_wrist"
 _OPENPOSE_BODY25 = (
     f"{_UPPER_OPENPOSE} mid_hip right_hip right_knee right_ankle left_hip left_knee left_ankle right_eye left_eye "
@@ -42,6 +43,14 @@ _COCO_BODY17 = (
 )
 _COCO_FEET = "left_big_toe left_small_toe left_heel right_big_toe right_small_toe right_heel"
 _IBUG68 = tuple(f"face.ibug_{i}" for i in range(68))  # jaw 0-16, brows 17-26, nose 27-35, eyes 36-47, mouth 48-67
+# MediaPipe's contours of the face: oval, brows, eyes, lips; as the reduced `.pose` files of spoken-to-signed name them.
+_FACE_CONTOURS = (
+    "0 7 10 13 14 17 21 33 37 39 40 46 52 53 54 55 58 61 63 65 66 67 70 78 80 81 82 84 87 88 91 93 95 103 "
+    "105 107 109 127 132 133 136 144 145 146 148 149 150 152 153 154 155 157 158 159 160 161 162 163 172 "
+    "173 176 178 181 185 191 234 246 249 251 263 267 269 270 276 282 283 284 285 288 291 293 295 296 297 "
+    "300 308 310 311 312 314 317 318 321 323 324 332 334 336 338 356 361 362 365 373 374 375 377 378 379 "
+    "380 381 382 384 385 386 387 388 389 390 397 398 400 402 405 409 415 454 466"
+)
 
 _HOLISTIC = (*_BODY33, *_part("face", range(468)), *_LEFT_HAND, *_RIGHT_HAND)
 # The joints of `.skels` are in OpenPose's order with the sides exchanged: joints 2-4 and 29-49 are the signer's left.
@@ -54,6 +63,12 @@ LAYOUTS: dict[str, tuple[str, ...]] = {
     "holistic": _HOLISTIC,
     "holistic_world": (*_HOLISTIC, *_WORLD33),
     "holistic_refined": (*_BODY33, *_part("face", range(478)), *_LEFT_HAND, *_RIGHT_HAND, *_WORLD33),
+    "holistic_reduced": (
+        *_part("body", _REDUCED_BODY),
+        *_part("face", _FACE_CONTOURS),
+        *_LEFT_HAND,
+        *_RIGHT_HAND,
+    ),
     "skels50": (*_part("body", _SKELS_BODY), *_RIGHT_HAND, *_LEFT_HAND),
     "openpose137": (
         *_part("body", _OPENPOSE_BODY25),
@@ -80,6 +95,7 @@ _TITLES = {
     "holistic": "MediaPipe Holistic",
     "holistic_world": "MediaPipe Holistic with world landmarks",
     "holistic_refined": "MediaPipe Holistic with refined face and world landmarks",
+    "holistic_reduced": "MediaPipe Holistic reduced to 178 points",
     "skels50": "the 50 joints of Progressive Transformers",
     "openpose137": "OpenPose with face and hands",
     "wholebody133": "COCO-WholeBody",

@@ -87,9 +87,9 @@ def test_no_features(tmp_path, array, message):
 
 
 def test_no_feature_file(tmp_path):
-    (tmp_path / "a.pkl").write_bytes(b"\x80\x04N.")
+    (tmp_path / "a.txt").write_text("1 2 3")
     with pytest.raises(MediaError, match=r"not a file of features[\s\S]*\.npy"):
-        read(tmp_path / "a.pkl")
+        read(tmp_path / "a.txt")
 
 
 @pytest.mark.parametrize(

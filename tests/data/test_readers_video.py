@@ -190,6 +190,13 @@ def test_missing(tmp_path):
         open_video(tmp_path / "a.mp4")
 
 
+def test_file_that_goes_away(tmp_path):
+    reader = open_video(write(tmp_path / "a.mp4"))
+    (tmp_path / "a.mp4").unlink()  # nothing was kept open
+    with pytest.raises(MediaError, match=r"cannot read: No such file[\s\S]*s1.*a\.mp4"):
+        reader.read(torch.tensor([0]))
+
+
 def test_sound_alone(tmp_path):
     with av.open(str(tmp_path / "a.mp4"), "w") as file:
         stream = file.add_stream("aac", rate=16000)

@@ -1,15 +1,15 @@
-"""Feature vectors in ``.npy``."""
+"""`FeatureReader`: rows of feature vectors out of whatever container."""
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
-from slt_zoo.data.readers.base import compare_count, frames_of, load_array, rows_of, warn_few
+from slt_zoo.data.readers.base import compare_count, frames_of, rows_of, warn_few
 from slt_zoo.errors import MediaError
 from slt_zoo.types import Media
 
@@ -22,22 +22,12 @@ class FeatureReader:
     ``media.fps`` counts video frames, so ``fps`` is ``media.fps / media.stride``.
 
     Args:
-        path: the ``.npy`` file.
+        array: ``(T, D)``, at least one row; may be mapped into memory. It is not changed.
         media: its ``fps``, ``stride``, ``window``, ``start``, ``end``, ``num_frames`` (of the video).
         where: sample and path, for messages.
-
-    Raises:
-        MediaError: not a ``.npy`` file, or not of two axes with something in them.
     """
 
-    def __init__(self, path: Path, media: Media, where: str) -> None:
-        if path.suffix.lower() != ".npy":
-            raise MediaError("not a file of features", where=where, expected="a file ending in .npy")
-        array = load_array(path, where)
-        if array.ndim != 2:
-            raise MediaError(
-                "features have two axes", where=where, expected="(frames, width)", found=f"shape {array.shape}"
-            )
+    def __init__(self, array: NDArray[Any], media: Media, where: str) -> None:
         self.fps = None if media.fps is None else media.fps / (media.stride or 1)
         _compare_length(media, len(array), where)
         part = frames_of(media, len(array), self.fps, where)

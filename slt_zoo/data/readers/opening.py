@@ -7,13 +7,17 @@ from pathlib import Path
 
 from slt_zoo.data.listing import require_path
 from slt_zoo.data.readers.base import Reader, place
+from slt_zoo.data.readers.feature_files import load_features
 from slt_zoo.data.readers.features import FeatureReader
 from slt_zoo.data.readers.frames import FrameReader
+from slt_zoo.data.readers.openpose import OpenPoseReader
+from slt_zoo.data.readers.plain_pickle import is_pickle
 from slt_zoo.data.readers.pose import PoseArrays, PoseReader
 from slt_zoo.data.readers.pose_array import load_pose_array
 from slt_zoo.data.readers.pose_file import load_pose_file
 from slt_zoo.data.readers.skels import load_skels
 from slt_zoo.data.readers.video import VideoReader
+from slt_zoo.data.readers.wholebody import load_wholebody
 from slt_zoo.errors import MediaError, UnknownNameError
 from slt_zoo.types import Media
 
@@ -32,7 +36,8 @@ def open_reader(kind: str, media: Media, *, sample_id: str) -> Reader:
     """Open the media of a sample; frames are decoded by `Reader.read`, and only those asked for.
 
     Args:
-        kind: ``"pose"`` (``.pose``, ``.skels``, ``.skels.gz``, ``.npy``), ``"features"`` (``.npy``) or ``"frames"``
+        kind: ``"pose"`` (``.pose``, ``.skels``, ``.skels.gz``, ``.npy``, a folder of OpenPose JSON, a pickle of
+            COCO-WholeBody), ``"features"`` (``.npy``, ``.safetensors``, ``.pt``, a pickle) or ``"frames"``
             (a video, or a folder of PNG or JPEG).
         media: where it lies.
         sample_id: for messages.
@@ -50,7 +55,7 @@ def open_reader(kind: str, media: Media, *, sample_id: str) -> Reader:
             f"a video file holds no {'poses' if kind == 'pose' else kind}",
             where=place(sample_id, media.path),
             expected="kind 'frames': a video, or a folder of PNG or JPEG; 'pose': .pose, .skels, .npy, or a folder of "
-            "OpenPose JSON; 'features': .npy",
+            "OpenPose JSON; 'features': .npy, .safetensors, .pt",
             todo="read the video as frames, or give the file that was extracted from it",
         )
     try:
@@ -61,14 +66,25 @@ def open_reader(kind: str, media: Media, *, sample_id: str) -> Reader:
 
 def _open_pose(path: Path, media: Media, sample_id: str) -> Reader:
     where = place(sample_id, path if media.item is None else f"{path}[{media.item}]")
+    if path.is_dir():
+        return OpenPoseReader(path, media, where)
     for suffix in sorted(_POSE, key=len, reverse=True):
         if path.name.lower().endswith(suffix):
             return PoseReader(_POSE[suffix](path, media, where), media, where)
-    raise MediaError("not a file of poses", where=where, expected=f"a file ending in {', '.join(_POSE)}")
+    if is_pickle(path):
+        return PoseReader(load_wholebody(path, media, where), media, where)
+    raise MediaError(
+        "not a file of poses",
+        where=where,
+        expected=f"a file ending in {', '.join(_POSE)}, a folder of OpenPose JSON, or a pickle of COCO-WholeBody",
+    )
 
 
 def _open_features(path: Path, media: Media, sample_id: str) -> Reader:
-    return FeatureReader(path, media, place(sample_id, path))
+    where = place(sample_id, path if media.item is None else f"{path}[{media.item}]")
+    if path.is_dir():
+        raise MediaError("features are read from a file", where=where, found="a folder")
+    return FeatureReader(load_features(path, media, where), media, where)
 
 
 def _open_frames(path: Path, media: Media, sample_id: str) -> Reader:

@@ -98,7 +98,8 @@ class VideoReader:
                         expected=f"{rows.shape[3]}x{rows.shape[2]}, as frame {numbers[0]}",
                         found=f"{image.shape[1]}x{image.shape[0]}",
                     )
-                rows[got] = image.transpose(2, 0, 1)
+                for channel in range(3):  # three times as fast as transposing at once
+                    rows[got, channel] = image[..., channel]
                 got += 1
         if rows is None or got < len(numbers):
             raise MediaError(
@@ -185,8 +186,8 @@ def _opened(path: Path, where: str) -> Iterator[tuple[Any, Any]]:
             stream.codec_context.thread_count = 1  # a loader's workers are the parallelism
             yield container, stream
     except av.error.FFmpegError as cause:
-        if isinstance(cause, OSError) and cause.errno is not None and 0 < cause.errno < 200:
-            raise  # the disk's, told by `open_reader`
+        if isinstance(cause, OSError) and cause.errno is not None and 0 < cause.errno < 200:  # the disk's, not FFmpeg's
+            raise MediaError(f"cannot read: {cause.strerror}", where=where) from cause
         raise MediaError(_why_not(path, cause), where=where, found=_looks(path)) from cause
 
 

@@ -256,8 +256,8 @@ class QuestionCorpus(SLTDataModule):
             where=given,
             expected=" or ".join(names),
             found="no such folder" if inside is None else f"there: {', '.join(inside) or 'nothing'}",
-            todo="pass data.questions=<file or folder>; data.questions=generated makes some by a rule, and results with "
-            "them are not comparable",
+            todo="pass data.questions=<file or folder>; data.questions=generated makes some by a rule, and results "
+            "with them are not comparable",
         )
 
     def _skip_empty(self, split: Split, spec: InputSpec) -> None:

@@ -32,7 +32,10 @@ class CSLDailyQA(QuestionCorpus, CSLDaily):
         base: arguments of `QuestionCorpus` and `CSLDaily`.
     """
 
-    hashes: ClassVar[dict[Split, str]] = {}
+    hashes: ClassVar[dict[Split, str]] = {
+        "dev": "dddc810e61934ff82d8a931b6e91902fe92fbf7589a029f26aa667f5280a391b",
+        "test": "02d1e11fc2016511cb970f6560137f6f37f938da1fddfb6c4dc740201c1c7cdf",
+    }
 
     def __init__(self, root: str, *, text_version: TextVersion = "smoothed", **base: Any) -> None:
         super().__init__(root, text_version=text_version, **base)

@@ -1,0 +1,62 @@
+"""PHOENIX14T with questions: the real files and small ones."""
+
+from __future__ import annotations
+
+import pytest
+
+from slt_zoo import Phoenix14T, Phoenix14TQA
+from slt_zoo.data.questions import generate_question
+from slt_zoo.errors import AnnotationError
+from slt_zoo.types import SPLITS
+
+pytestmark = pytest.mark.filterwarnings("ignore:.*the release has")
+HEADER = "name|video|start|end|speaker|orth|translation"
+
+
+@pytest.fixture
+def corpus(tmp_path):
+    folder = tmp_path / "annotations/manual"
+    folder.mkdir(parents=True)
+    (tmp_path / "questions").mkdir()
+    path = folder / "PHOENIX-2014-T.dev.corpus.csv"
+    path.write_text(f"{HEADER}\na-1|a-1/1/*.png|-1|-1|Signer01|REGEN|am montag regen\n", "utf-8")
+    (tmp_path / "questions/dev.txt").write_text("dev/a-1 am montag regen%Was kommt am Montag%REGEN", "utf-8")
+    return tmp_path
+
+
+def test_native_questions_are_joined_to_the_byte(corpus):
+    (sample,) = Phoenix14TQA(str(corpus)).manifest("dev")
+    assert (sample.id, sample.question, sample.text) == ("a-1", "Was kommt am Montag", "am montag regen")
+    assert (sample.gloss, sample.signer, sample.meta["question_source"]) == (("REGEN",), "Signer01", "released")
+
+
+def test_older_files_without_glosses(corpus):
+    (corpus / "questions/dev.txt").write_text("dev/a-1 am montag regen%Was kommt", "utf-8")
+    (sample,) = Phoenix14TQA(str(corpus)).manifest("dev")
+    assert (sample.question, sample.gloss) == ("Was kommt", ("REGEN",))
+
+
+def test_files_with_negative_questions_are_refused(corpus):
+    (corpus / "questions/dev.txt").write_text("dev/a-1 am montag regen%REGEN%Was%nein%x%nein", "utf-8")
+    with pytest.raises(AnnotationError, match="line 1: 6 fields between '%'"):
+        Phoenix14TQA(str(corpus)).manifest("dev")
+
+
+def test_generated_questions_are_marked(corpus):
+    with pytest.warns(UserWarning, match="generated .* not comparable"):
+        (sample,) = Phoenix14TQA(str(corpus), questions="generated").manifest("dev")
+    assert sample.meta["question_source"] == "generated"
+    assert sample.question == generate_question("am montag regen", "de") and "am montag" in sample.question
+
+
+def test_the_real_questions(shared_data, recwarn):
+    root = str(shared_data / "phoenix14t")
+    data = Phoenix14TQA(root, questions=str(shared_data / "phoenix14t_qa"))
+    marks = []
+    for split in SPLITS:
+        manifest, parent = data.manifest(split), Phoenix14T(root).manifest(split)
+        assert manifest.ids == parent.ids and manifest.column("text") == parent.column("text")
+        assert all(manifest.column("question"))
+        marks.append(sum("?" in q or "？" in q for q in manifest.column("question")))
+    assert marks == [93, 16, 4]
+    assert not [w for w in recwarn if "release" in str(w.message) or "texts differ" in str(w.message)]

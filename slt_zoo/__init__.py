@@ -14,6 +14,8 @@ _MODELS = {
     "SignAttention": "slt_zoo.models.sign_attention",
 }
 _CORPORA = {
+    "GSL": "slt_zoo.datamodules.gsl",
+    "How2Sign": "slt_zoo.datamodules.how2sign",
     "Phoenix14T": "slt_zoo.datamodules.phoenix14t",
 }
 _OTHERS = {

@@ -3,6 +3,8 @@
 from slt_zoo._version import __version__ as __version__
 from slt_zoo.data.base import SLTDataModule as SLTDataModule
 from slt_zoo.data.manifest import Manifest as Manifest
+from slt_zoo.datamodules.gsl import GSL as GSL
+from slt_zoo.datamodules.how2sign import How2Sign as How2Sign
 from slt_zoo.datamodules.phoenix14t import Phoenix14T as Phoenix14T
 from slt_zoo.errors import SLTError as SLTError
 from slt_zoo.loading import InitFrom as InitFrom

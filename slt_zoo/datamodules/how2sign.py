@@ -144,7 +144,7 @@ class How2Sign(SLTDataModule):
         if self.cut == "clips" and realigned:
             rank_zero_warn(
                 f"{self.corpus} {split}: clips are joined with re-aligned texts ({path.name}). The shipped clips are "
-                "cut at the original times, so text and signing need not agree; cut='realigned' takes parts of the full "
+                "cut at the original times, so text and signing need not agree; cut='realigned' takes parts of full "
                 "videos instead"
             )
         if self.cut == "realigned":

@@ -131,7 +131,7 @@ class TestCopies:
 
     def test_depth_images_are_not_taken(self, corpus):
         (corpus / "A_depth/kep2" / rows("dev")[0][0]).mkdir(parents=True)
-        assert "depth" not in GSL(str(corpus)).manifest("dev")[0].media["frames"].path
+        assert "A_depth" not in GSL(str(corpus)).manifest("dev")[0].media["frames"].path
 
     def test_other_names_of_the_lists(self, corpus):
         folder = corpus / "GSL_continuous_files/GSL_SD"

@@ -16,6 +16,8 @@ _MODELS = {
 _CORPORA = {
     "CSLDaily": "slt_zoo.datamodules.csl_daily",
     "CSLDailyQA": "slt_zoo.datamodules.csl_daily_qa",
+    "GSL": "slt_zoo.datamodules.gsl",
+    "How2Sign": "slt_zoo.datamodules.how2sign",
     "Phoenix14T": "slt_zoo.datamodules.phoenix14t",
     "Phoenix14TQA": "slt_zoo.datamodules.phoenix14t_qa",
 }

@@ -5,6 +5,8 @@ from slt_zoo.data.base import SLTDataModule as SLTDataModule
 from slt_zoo.data.manifest import Manifest as Manifest
 from slt_zoo.datamodules.csl_daily import CSLDaily as CSLDaily
 from slt_zoo.datamodules.csl_daily_qa import CSLDailyQA as CSLDailyQA
+from slt_zoo.datamodules.gsl import GSL as GSL
+from slt_zoo.datamodules.how2sign import How2Sign as How2Sign
 from slt_zoo.datamodules.phoenix14t import Phoenix14T as Phoenix14T
 from slt_zoo.datamodules.phoenix14t_qa import Phoenix14TQA as Phoenix14TQA
 from slt_zoo.errors import SLTError as SLTError

@@ -31,6 +31,8 @@ __all__ = [
     "read_csl_daily_labels",
     "read_csl_daily_pickle",
     "read_csl_daily_qa",
+    "read_gsl",
+    "read_how2sign",
     "read_id_list",
     "read_official",
     "read_phoenix14t_qa",
@@ -122,6 +124,43 @@ def read_official(path: str | Path) -> Official:
     )
 
 
+def read_how2sign(path: Path) -> list[Entry]:
+    """``how2sign_<split>.csv`` or ``how2sign_realigned_<split>.csv``: tab-separated with quoting, with a header.
+
+    Raises:
+        AnnotationError: another delimiter or header, or a damaged row; names the line.
+    """
+    header = read_text(path).split("\n", 1)[0]
+    if not header.strip():
+        raise AnnotationError("the annotation file is empty", where=path)
+    cells = header.split("\t")
+    if not set(_HOW2SIGN) <= set(cells):
+        counts = {"comma": header.count(","), "semicolon": header.count(";"), "bar": header.count("|")}
+        likely = max(counts, key=lambda name: counts[name])
+        looks = f". It contains {counts[likely]} {likely}s: the file looks {likely}-separated" if counts[likely] else ""
+        raise AnnotationError(
+            f"header has {len(cells)} column{'s' * (len(cells) != 1)}; expected 7 tab-separated{looks}",
+            where=f"{path}, line 1",
+            expected=f"a header with {' and '.join(_HOW2SIGN)}",
+            found=repr(header[:120]),
+            todo="take the file as it was released: a spreadsheet that saves it changes delimiter and numbers",
+        )
+    entries = list(_how2sign(path))
+    _refuse_doubles(entries, path)
+    return entries
+
+
+def read_gsl(path: Path) -> list[Entry]:
+    """``merged_continuous.csv`` of GSL (Greek Sign Language): ``path|text|glosses``, no header; the path is the id.
+
+    Raises:
+        AnnotationError: a row with another number of fields, or a path that occurs twice.
+    """
+    entries = list(_gsl(path))
+    _refuse_doubles(entries, path)
+    return entries
+
+
 def _phoenix14t(path: Path) -> Iterable[Entry]:
     for row in read_rows(path, PHOENIX14T, "|"):
         cells = row.cells
@@ -196,8 +235,8 @@ def read_csl_daily_qa(path: Path) -> Iterable[Entry]:
 
 
 def _how2sign(path: Path) -> Iterable[Entry]:
-    rows = csv.DictReader(io.StringIO(read_text(path)), delimiter="\t")
-    for row in rows:
+    rows = csv.DictReader(io.StringIO(read_text(path)), delimiter="\t", strict=True)
+    for row in _unbroken(rows, path):
         if any(row.get(column) is None for column in _HOW2SIGN) or None in row:
             raise AnnotationError(
                 f"line {rows.line_num}: fields are missing or surplus",
@@ -223,6 +262,19 @@ def _how2sign(path: Path) -> Iterable[Entry]:
             video=row.get("VIDEO_NAME"),
             line=rows.line_num,
         )
+
+
+def _unbroken(rows: csv.DictReader[str], path: Path) -> Iterable[dict[str, str]]:
+    """The rows; a quote that is opened and not closed would else swallow the rows behind it."""
+    try:
+        yield from rows
+    except csv.Error as cause:
+        raise AnnotationError(
+            "a field in quotes is damaged",
+            where=f"{path}, line {rows.line_num}",
+            found=str(cause),
+            todo="take the file of the release; quotes inside a text are doubled",
+        ) from cause
 
 
 def _gsl(path: Path) -> Iterable[Entry]:

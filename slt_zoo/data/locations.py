@@ -1,0 +1,85 @@
+"""Media below a folder whose inner levels differ from copy to copy: one walk, then look-ups by name."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable
+from functools import cached_property
+from pathlib import Path
+
+__all__ = ["FolderTree", "named_folder"]
+
+
+def named_folder(corpus: Path, name: str | None, below: str) -> Path | None:
+    """A folder given by path, or by its name inside the corpus.
+
+    Args:
+        corpus: folder of the corpus.
+        name: what the person gave; None: nothing.
+        below: where folders of a kind lie in the corpus.
+    """
+    if name is None:
+        return None
+    inside = corpus / below / name
+    return inside if inside.is_dir() else Path(name).expanduser()
+
+
+class FolderTree:
+    """What lies below a folder, listed once on first use.
+
+    Folders of one sample (thousands of images or key points) are seen by name and not entered: a walk through them
+    takes minutes on a network disk. Links to folders are followed, each real folder once.
+
+    Args:
+        root: need not exist; then there is nothing.
+        is_sample: tells from a name whether a folder is that of one sample.
+        depth: how many levels are entered.
+    """
+
+    def __init__(self, root: Path, is_sample: Callable[[str], bool], depth: int = 8) -> None:
+        self.root, self._is_sample, self._depth = root, is_sample, depth
+
+    @cached_property
+    def _listing(self) -> dict[Path, tuple[frozenset[str], frozenset[str]]]:
+        """Names of files and of folders, by folder, those near the root first."""
+        found: dict[Path, tuple[frozenset[str], frozenset[str]]] = {}
+        level, seen = [self.root], set[str]()
+        for _ in range(self._depth + 1):
+            below: list[Path] = []
+            for folder in level:
+                real = os.path.realpath(folder)
+                if real in seen or not folder.is_dir():
+                    continue
+                seen.add(real)
+                with os.scandir(folder) as entries:
+                    kinds = {e.name: e.is_dir() for e in entries if not e.name.startswith(".")}
+                folders = frozenset(name for name, is_folder in kinds.items() if is_folder)
+                found[folder] = (frozenset(kinds) - folders, folders)
+                below.extend(folder / name for name in sorted(folders) if not self._is_sample(name))
+            level = below
+        return found
+
+    def files(self, fits: Callable[[str], bool]) -> list[Path]:
+        """Files whose name fits, those near the root first."""
+        return [folder / name for folder, (files, _) in self._listing.items() for name in sorted(files) if fits(name)]
+
+    def folders(self, fits: Callable[[str], bool]) -> list[Path]:
+        """Folders whose name fits, those near the root first."""
+        return [
+            folder / name for folder, (_, folders) in self._listing.items() for name in sorted(folders) if fits(name)
+        ]
+
+    def home(self, names: Iterable[str], fits: Callable[[Path], bool] = lambda path: True) -> Path | None:
+        """The folder that holds most of these files or folders; None: none of them is anywhere.
+
+        Args:
+            names: of files with their suffix, or of folders.
+            fits: asked about one that was found, so that folders of another kind with the same names are left out.
+        """
+        wanted = frozenset(names)
+        best: tuple[int, Path | None] = (0, None)
+        for folder, (files, folders) in self._listing.items():
+            here = wanted & (files | folders)
+            if len(here) > best[0] and fits(folder / min(here)):
+                best = (len(here), folder)
+        return best[1]

@@ -1,0 +1,249 @@
+"""GSL: Greek Sign Language to Greek, staged talk with public services (health, police, citizen service centres).
+
+Adaloglou et al., "A Comprehensive Study on Deep Learning-based Methods for Sign Language Recognition", IEEE
+Transactions on Multimedia, 2022. 7 signers, 331 sentences that are each repeated, 30 frames a second. Some tables call
+German Sign Language "GSL" too: this corpus is Greek. For research; page "The Greek Sign Language (GSL) Dataset" of the
+Visual Computing Lab, CERTH. Nothing is downloaded.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from functools import cached_property
+from pathlib import Path
+from typing import Any, ClassVar, Literal
+
+from lightning.pytorch.utilities import rank_zero_warn
+
+from slt_zoo.data.annotations import read_rows
+from slt_zoo.data.base import Expected, SLTDataModule
+from slt_zoo.data.locations import FolderTree, named_folder
+from slt_zoo.data.official import Entry, read_gsl
+from slt_zoo.errors import AnnotationError, ConfigError, DatasetNotFoundError, first_few
+from slt_zoo.types import Media, Sample, Split
+
+__all__ = ["GSL"]
+
+Scheme = Literal["si", "sd"]
+
+ANNOTATIONS = ("merged_continuous.csv", "annotations.csv")
+_TAKE = re.compile(r"(\w+?)_signer(\d+)_rep(\d+)_sentences")
+_EXPECTED: dict[str, dict[Split, Expected]] = {
+    "si": {
+        "train": Expected(8821, "ae6c5a3f6c0c012ca4f69eea7b034e453bda5967af14d8f39813ff5dfd770a58"),
+        "dev": Expected(588, "f0032416ceea36d580ef8ee5c20717c02a938835ea41284f9639c684a9e0a0ef"),
+        "test": Expected(881, "d10d53c83064a14b72a8da288c93c5b10ef51bb3731ff5f2bdb3ba0d26a6b818"),
+    },
+    "sd": {
+        "train": Expected(8189, "c28ad457b6390cd7b5d4cc97ca4291428d1ba38d9e3c55e24a3d06823b42f723"),
+        "dev": Expected(1063, "f4212edbd72eca83b0787aa97707bc6dd61831690eb078fe605c48ca64a797f6"),
+        "test": Expected(1043, "147afd497fb05a4c2e32b1c5fc79e6b7b0ce8f4475e49fa593329bed7097ca85"),
+    },
+}
+
+
+class GSL(SLTDataModule):
+    """The continuous part of the corpus, in either of its two schemes of splits.
+
+    Lists of splits and annotation are searched below ``root`` by name, and joined on the path without the scenario in
+    front, ``<take>/<sentence>``, which is the id. Glosses and texts are the annotation's, also where a list has other
+    glosses (told with their number). Frames lie in ``<scenario>/<take>/<sentence>`` or, where the archives were
+    unpacked in one place, ``<take>/<sentence>``. Poses and features lie alike, a file for the folder of a sentence:
+    ``<take>/<sentence>.npy``, with any levels in front.
+
+    Twelve samples have an empty text. They are kept here; a model that needs text refuses them, or leaves them out of
+    training with ``on_bad_sample="skip"``.
+
+    Args:
+        root: a folder above annotation, lists and frames.
+        split: ``"si"``, signer-independent (one signer held out, sentences shared), or ``"sd"``, signer-dependent
+            (all signers everywhere, sentences of dev and test unseen in training). Scores of the two do not compare.
+        pose_layout: layout of ``.npy`` poses, where the number of points does not tell it.
+        base: arguments of `SLTDataModule`.
+    """
+
+    sign_language = "gss"
+    language = "el"
+    fps = 30.0
+    protocol = "gsl/word"
+    expected: ClassVar[dict[Split, Expected]] = _EXPECTED["si"]
+
+    def __init__(self, root: str, *, split: Scheme = "si", pose_layout: str | None = None, **base: Any) -> None:
+        super().__init__(root, **base)
+        if split not in _EXPECTED:
+            raise ConfigError(
+                "split must be 'si' or 'sd'",
+                found=repr(split),
+                todo="si: signer-independent, sd: signer-dependent; train, dev and test are chosen by the command",
+            )
+        self.scheme, self.pose_layout = split, pose_layout
+        self.expected = _EXPECTED[split]  # type: ignore[misc]  # the two schemes are two releases of one corpus
+        self._takes: dict[Path, dict[str, Path]] = {}
+        self._suffixes: dict[tuple[Path, tuple[str, ...]], str | None] = {}
+
+    # Annotation.
+
+    @cached_property
+    def _tree(self) -> FolderTree:
+        return _tree(self.root)
+
+    def _find(self, what: str, fits: re.Pattern[str]) -> Path:
+        paths = self._tree.files(lambda name: fits.fullmatch(name) is not None)
+        if not paths:
+            if self.root.is_dir():
+                found = f"there: {', '.join(sorted(p.name for p in self.root.iterdir())[:8]) or 'nothing'}"
+            else:
+                found = "a file, no folder" if self.root.is_file() else "no such folder"
+            raise DatasetNotFoundError(
+                f"{self.corpus} (Greek Sign Language): no {what} under {str(self.root)!r}",
+                where=f"searched {self.root} and the folders below it",
+                found=found,
+                todo="pass data.root=<folder that holds GSL_continuous and GSL_continuous_files>",
+            )
+        if len({path.read_bytes() for path in paths}) > 1:
+            raise DatasetNotFoundError(
+                f"{self.corpus}: {len(paths)} files for {what} that differ",
+                found=first_few(paths),
+                todo="pass a data.root that holds one of them",
+            )
+        return paths[0]
+
+    @cached_property
+    def _annotation(self) -> tuple[Path, dict[str, Entry]]:
+        names = " or ".join(ANNOTATIONS)
+        path = self._find(f"{names} (path|text|glosses)", re.compile("|".join(map(re.escape, ANNOTATIONS))))
+        return path, {_key(entry.id, f"{path}, line {entry.line}"): entry for entry in read_gsl(path)}
+
+    def split_list(self, split: Split) -> Path:
+        """The list of a split in the scheme: ``gsl_split_SI_<split>.csv``, ``GSL_SD_<split>.csv`` or ``.txt``.
+
+        Raises:
+            DatasetNotFoundError: there is none, or two that differ.
+        """
+        name = "gsl_split_SI" if self.scheme == "si" else "GSL_SD"
+        ends = "dev|val" if split == "dev" else split
+        pattern = re.compile(rf"gsl[_-](split[_-])?{self.scheme}[_-]({ends})\.(csv|txt)", re.IGNORECASE)
+        return self._find(f"{name}_{split}.csv", pattern)
+
+    def read_annotations(self, split: Split) -> Iterable[Sample]:
+        """Samples of the split's list, with texts and glosses of the annotation, to the byte.
+
+        Raises:
+            DatasetNotFoundError: list or annotation are not there.
+            AnnotationError: a file is damaged, or the list names what the annotation has not.
+        """
+        path = self.split_list(split)
+        source, entries = self._annotation
+        samples: list[Sample] = []
+        unknown: list[str] = []
+        other: list[str] = []
+        for row in read_rows(path, ("path", "glosses"), "|"):
+            where = f"{path}, line {row.line}"
+            key = _key(row.cells["path"], where)
+            entry = entries.get(key)
+            if entry is None:
+                unknown.append(key)
+                continue
+            if tuple(row.cells["glosses"].split()) != entry.gloss:
+                other.append(key)
+            samples.append(self._sample(key, row.cells["path"], entry, split))
+        if unknown:
+            raise AnnotationError(
+                f"{len(unknown)} samples of the list of {split} are not in the annotation",
+                where=f"{path} and {source}",
+                found=first_few(unknown),
+                todo="take both files of one release",
+            )
+        if other:
+            rank_zero_warn(
+                f"{self.corpus} {split}: glosses of {len(other)} samples differ between {path.name} and {source.name} "
+                f"({first_few(other, 2)}); those of {source.name} are used"
+            )
+        return samples
+
+    def _sample(self, key: str, path: str, entry: Entry, split: Split) -> Sample:
+        take = _TAKE.fullmatch(key.split("/")[0])
+        above = path.split("/")[:-2]
+        scenario = above[-1] if above else take[1] if take else None
+        return Sample(
+            id=key,
+            split=split,
+            text=entry.text,
+            language=self.language,
+            sign_language=self.sign_language,
+            gloss=entry.gloss,
+            signer=take[2] if take else None,
+            references=(entry.text,),
+            meta={"scenario": scenario, "repetition": int(take[3]) if take else None},
+        )
+
+    # Media.
+
+    def locate(self, sample: Sample) -> dict[str, Media]:
+        """Frames, poses, features and sign boundaries, as far as their folders exist."""
+        poses = None if self.poses is None else Path(self.poses).expanduser()
+        places: dict[str, tuple[Path | None, tuple[str, ...]]] = {
+            "frames": (self.root, ("",)),
+            "pose": (poses, (".pose", ".npy")),
+            "features": (named_folder(self.root, self.features, "features"), (".npy",)),
+            "segments": (named_folder(self.root, self.segments, ""), (".npy",)),
+        }
+        found: dict[str, Media] = {}
+        for kind, (folder, suffixes) in places.items():
+            suffix = None if folder is None else self._suffix(folder, suffixes)
+            if folder is None or suffix is None:
+                continue
+            path = f"{self._take_folder(folder, sample)}/{sample.id.split('/')[1]}{suffix}"
+            fps = None if suffix == ".pose" else self.fps  # a .pose file knows its rate
+            found[kind] = Media(path, fps=fps, layout=self.pose_layout if kind == "pose" else None)
+        return found
+
+    def _take_folder(self, folder: Path, sample: Sample) -> Path:
+        takes = self._takes_below(folder)
+        take = sample.id.split("/")[0]
+        return takes.get(take) or folder / str(sample.meta["scenario"]) / take
+
+    def _takes_below(self, folder: Path) -> dict[str, Path]:
+        if folder not in self._takes:
+            tree = self._tree if folder == self.root else _tree(folder)
+            known: dict[str, Path] = {}
+            for path in tree.folders(lambda name: _TAKE.fullmatch(name) is not None):
+                known.setdefault(path.name, path)
+            self._takes[folder] = known
+        return self._takes[folder]
+
+    def _suffix(self, folder: Path, suffixes: tuple[str, ...]) -> str | None:
+        """The suffix of sentences below the takes of a folder; empty for folders. None: it has no take of the kind."""
+        if (folder, suffixes) not in self._suffixes:
+            self._suffixes[folder, suffixes] = next(
+                (
+                    suffix
+                    for take in self._takes_below(folder).values()
+                    for suffix in suffixes
+                    if any(path.is_dir() if suffix == "" else path.suffix == suffix for path in take.iterdir())
+                ),
+                None,
+            )
+        return self._suffixes[folder, suffixes]
+
+    def media_advice(self, modality: str) -> str:
+        """What a person can do when media are missing."""
+        if modality == "frames":
+            return f"unpack the archives of the scenarios below {self.root}, or choose a model of poses or features"
+        return super().media_advice(modality)
+
+
+def _tree(folder: Path) -> FolderTree:
+    """Takes are not entered, and neither are depth images, which lie under the same names as those of colour."""
+    return FolderTree(folder, lambda name: _TAKE.fullmatch(name) is not None or "depth" in name.lower())
+
+
+def _key(path: str, where: str) -> str:
+    """``<take>/<sentence>``: the path without the level of its scenario."""
+    parts = path.strip().split("/")
+    if len(parts) < 2 or not all(parts):
+        raise AnnotationError(
+            "not a path of GSL", where=where, expected="[<scenario>/]<take>/<sentence>", found=repr(path[:120])
+        )
+    return "/".join(parts[-2:])

@@ -1,0 +1,245 @@
+"""GSL (Greek Sign Language): both schemes on the real files, the folder variants, and damage of its files."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from slt_zoo import GSL, InputSpec
+from slt_zoo.errors import AnnotationError, ConfigError, DatasetError, DatasetNotFoundError, MissingMediaError
+from slt_zoo.types import SPLITS
+
+COUNTS = {"si": {"train": 8821, "dev": 588, "test": 881}, "sd": {"train": 8189, "dev": 1063, "test": 1043}}
+LISTS = {"si": "gsl_split_SI_{}.csv", "sd": "GSL_SD_{}.csv"}
+FRAMES = InputSpec(modality="frames")
+
+
+# The real files.
+
+
+@pytest.mark.parametrize("scheme", ["si", "sd"])
+def test_the_real_files_are_joined(shared_data, scheme, recwarn):
+    folder = shared_data / "gsl/GSL_continuous"
+    lines = (folder / "annotations.csv").read_bytes().decode("utf-8").split("\n")
+    rows = dict((line.split("|")[0], line.split("|")[1:]) for line in lines)
+    data = GSL(str(shared_data / "gsl"), split=scheme)
+    for split, count in COUNTS[scheme].items():
+        listed = (folder / LISTS[scheme].format(split)).read_text("utf-8").split("\n")
+        paths = [line.split("|")[0] for line in listed if line]
+        manifest = data.manifest(split)
+        assert len(manifest) == len(paths) == count
+        for sample, path in zip(manifest, paths, strict=True):
+            assert f"{sample.meta['scenario']}/{sample.id}" == path
+            text, glosses = rows[sample.id]
+            assert (sample.text, sample.references) == (text, (text,))
+            assert sample.gloss == tuple(glosses.split()) and f"_signer{sample.signer}_" in path
+    assert not [w for w in recwarn if "release" in str(w.message)], "counts and hashes are those of the release"
+
+
+@pytest.mark.filterwarnings("ignore:.*spaces")
+def test_real_glosses_that_differ_and_empty_texts(shared_data, recwarn):
+    data = GSL(str(shared_data / "gsl"))
+    empty = {split: sum(not sample.text.strip() for sample in data.manifest(split)) for split in SPLITS}
+    told = [str(w.message) for w in recwarn if "glosses of" in str(w.message)]
+    counts = [int(message.split("glosses of ")[1].split()[0]) for message in told]
+    assert sum(counts) == 174 and "annotations.csv are used" in told[0]
+    assert sum(empty.values()) == 12, "kept, since a model of glosses can use them"
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_signers_of_the_two_schemes(shared_data):
+    signers = {
+        scheme: {
+            split: set(GSL(str(shared_data / "gsl"), split=scheme).manifest(split).column("signer")) for split in SPLITS
+        }
+        for scheme in ("si", "sd")
+    }
+    assert signers["si"]["dev"] == signers["si"]["test"] == {"3"} and "3" not in signers["si"]["train"]
+    assert len(signers["sd"]["train"]) == len(signers["sd"]["test"]) == 7
+
+
+# Small copies.
+
+TAKES = {"train": "police1_signer1_rep1_sentences", "dev": "kep2_signer3_rep1_sentences"}
+TAKES["test"] = "health5_signer3_rep4_sentences"
+
+
+def scenario(split):
+    return TAKES[split].split("_")[0]
+
+
+def rows(split):
+    return [(f"{TAKES[split]}/sentences000{i}", f"καλή μέρα {split} {i}", f"ΚΑΛΟ ΜΕΡΑ({i})") for i in (0, 1)]
+
+
+@pytest.fixture
+def corpus(tmp_path):
+    """Two sentences a split in the release's tree, both schemes alike."""
+    root = tmp_path / "GSL"
+    files = root / "GSL_continuous_files"
+    for name in ("GSL_SI", "GSL_SD"):
+        (files / name).mkdir(parents=True)
+    every = [row for split in SPLITS for row in rows(split)]
+    (files / "merged_continuous.csv").write_text("\n".join("|".join(row) for row in every), encoding="utf-8")
+    for split in SPLITS:
+        text = "".join(f"{scenario(split)}/{path}|{glosses}\n" for path, _, glosses in rows(split))
+        for scheme, name in LISTS.items():
+            (files / f"GSL_{scheme.upper()}" / name.format(split)).write_text(text, encoding="utf-8")
+        for path, *_ in rows(split):
+            folder = root / "GSL_continuous" / scenario(split) / path
+            folder.mkdir(parents=True)
+            (folder / "frame_0001.jpg").touch()
+    return root
+
+
+def change(path, old, new):
+    text = path.read_text("utf-8")
+    assert old in text
+    path.write_text(text.replace(old, new, 1), encoding="utf-8")
+
+
+def listed(corpus, split="dev"):
+    return corpus / "GSL_continuous_files/GSL_SI" / LISTS["si"].format(split)
+
+
+def annotation(corpus):
+    return corpus / "GSL_continuous_files/merged_continuous.csv"
+
+
+@pytest.mark.filterwarnings("ignore:.*the release has", "ignore:.*also occur in train")
+class TestCopies:
+    @pytest.mark.parametrize("scheme", ["si", "sd"])
+    def test_the_scenario_level_may_be_missing(self, corpus, scheme):
+        data = GSL(str(corpus), split=scheme)
+        data.bind(FRAMES, SPLITS)
+        media = data.manifest("dev")[0].media["frames"]
+        assert Path(media.path) == corpus / "GSL_continuous/kep2" / rows("dev")[0][0] and media.fps == 30
+        for split in SPLITS:  # unpacked in one place
+            take = corpus / "GSL_continuous" / scenario(split) / TAKES[split]
+            take.rename(corpus / "GSL_continuous" / TAKES[split])
+        data = GSL(str(corpus), split=scheme)
+        data.bind(FRAMES, SPLITS)
+        assert Path(data.manifest("dev")[0].media["frames"].path).is_dir()
+
+    def test_samples(self, corpus):
+        sample = GSL(str(corpus)).manifest("val")[1]
+        assert (sample.id, sample.text, sample.gloss) == (rows("dev")[1][0], "καλή μέρα dev 1", ("ΚΑΛΟ", "ΜΕΡΑ(1)"))
+        assert (sample.signer, sample.sign_language, sample.language) == ("3", "gss", "el")
+        assert sample.meta == {"scenario": "kep2", "repetition": 1}
+
+    def test_depth_images_are_not_taken(self, corpus):
+        (corpus / "A_depth/kep2" / rows("dev")[0][0]).mkdir(parents=True)
+        assert "A_depth" not in GSL(str(corpus)).manifest("dev")[0].media["frames"].path
+
+    def test_other_names_of_the_lists(self, corpus):
+        folder = corpus / "GSL_continuous_files/GSL_SD"
+        (folder / "GSL_SD_dev.csv").rename(folder / "GSL-SD-dev.txt")
+        assert len(GSL(str(corpus), split="sd").manifest("dev")) == 2
+
+    @pytest.mark.parametrize("levels", ["", "dev", "kep2", "dev/kep2"])
+    def test_poses_and_features(self, corpus, tmp_path, levels):
+        for folder in ("poses", "features/mine"):
+            for path, *_ in rows("dev"):
+                file = corpus / folder / levels / f"{path}.npy"
+                file.parent.mkdir(parents=True, exist_ok=True)
+                np.save(file, np.ones((5, 133, 3) if folder == "poses" else (5, 4), np.float32))
+        data = GSL(str(corpus), features="mine", poses=str(corpus / "poses"), pose_layout="wholebody133")
+        data.bind(InputSpec(modality="features"), ["dev"])
+        (batch,) = data.loader("dev")
+        assert batch.features.values.shape == (10, 4) and batch.fps == [30.0, 30.0]
+        data.bind(InputSpec(modality="pose"), ["dev"])
+        assert data.manifest("dev")[0].media["pose"].layout == "wholebody133"
+
+    def test_frames_of_some_samples_are_missing(self, corpus):
+        folder = corpus / "GSL_continuous/police1" / rows("train")[1][0]
+        (folder / "frame_0001.jpg").unlink()
+        folder.rmdir()
+        with pytest.raises(MissingMediaError, match="train: 1 of 2 samples have no frames") as error:
+            GSL(str(corpus)).bind(FRAMES, ["train"])
+        assert rows("train")[1][0] in str(error.value) and "archives of the scenarios" in str(error.value)
+
+    def test_a_whole_take_is_missing(self, corpus):
+        for path, *_ in rows("test"):
+            folder = corpus / "GSL_continuous/health5" / path
+            (folder / "frame_0001.jpg").unlink()
+            folder.rmdir()
+        (corpus / "GSL_continuous/health5" / TAKES["test"]).rmdir()
+        with pytest.raises(MissingMediaError, match="test: 2 of 2 samples have no frames") as error:
+            GSL(str(corpus)).bind(FRAMES, ["test"])
+        assert f"health5/{TAKES['test']}" in str(error.value)
+
+    def test_an_empty_text_is_kept_and_skipped_by_policy(self, corpus):
+        change(annotation(corpus), "καλή μέρα train 1", "")
+        with pytest.warns(UserWarning, match="1 samples have an empty text"):
+            assert len(GSL(str(corpus)).manifest("train")) == 2
+        spec = InputSpec(modality="frames", needs=frozenset({"text"}))
+        with pytest.raises(ConfigError, match="no text for 1 of 2"):
+            GSL(str(corpus)).bind(spec, ["train"])
+        data = GSL(str(corpus), on_bad_sample="skip")
+        data.bind(spec, ["train"])
+        assert data.skipped == {"train": [rows("train")[1][0]]}
+
+    def test_the_annotation_decides_on_glosses(self, corpus):
+        change(listed(corpus), "ΜΕΡΑ(1)", "ΜΕΡΑ(7)")
+        with pytest.warns(UserWarning, match=r"glosses of 1 samples differ .* merged_continuous\.csv are used"):
+            sample = GSL(str(corpus)).manifest("dev")[1]
+        assert sample.gloss == ("ΚΑΛΟ", "ΜΕΡΑ(1)")
+
+    def test_a_list_that_names_what_the_annotation_has_not(self, corpus):
+        change(listed(corpus), "sentences0001", "sentences0099")
+        with pytest.raises(AnnotationError, match="1 samples of the list of dev are not in the annotation") as error:
+            GSL(str(corpus)).manifest("dev")
+        assert "kep2_signer3_rep1_sentences/sentences0099" in str(error.value)
+
+    @pytest.mark.parametrize(
+        ("old", "new", "message"),
+        [
+            ("|καλή μέρα train 1", "|x|καλή", "4 fields, expected 3"),
+            ("rep1_sentences/sentences0001", "rep1_sentences/sentences0000", "1 ids occur twice"),
+            ("police1_signer1_rep1_sentences/", "", "not a path of GSL"),
+        ],
+    )
+    def test_damage_of_the_annotation(self, corpus, old, new, message):
+        change(annotation(corpus), old, new)
+        with pytest.raises(AnnotationError, match=message) as error:
+            GSL(str(corpus)).manifest("dev")
+        assert str(annotation(corpus)) in str(error.value)
+
+    def test_damage_of_a_list(self, corpus):
+        change(listed(corpus), "|", ";")
+        with pytest.raises(AnnotationError, match="expected 2"):
+            GSL(str(corpus)).manifest("dev")
+
+    def test_a_sample_twice_in_a_list(self, corpus):
+        listed(corpus).write_text(listed(corpus).read_text("utf-8") * 2, encoding="utf-8")
+        with pytest.raises(AnnotationError, match="2 ids occur more than once"):
+            GSL(str(corpus)).manifest("dev")
+
+    def test_a_sample_in_two_splits(self, corpus):
+        listed(corpus, "test").write_bytes(listed(corpus).read_bytes())
+        with pytest.raises(DatasetError, match="2 samples of test are also in dev"):
+            GSL(str(corpus)).bind(InputSpec(modality="none"), SPLITS)
+
+
+def test_the_wrong_root(corpus, tmp_path):
+    with pytest.raises(DatasetNotFoundError, match=r"Greek Sign Language.*: no gsl_split_SI_dev\.csv") as error:
+        GSL(str(corpus / "GSL_continuous")).manifest("dev")
+    assert "there: health5, kep2, police1" in str(error.value)
+    annotation(corpus).unlink()
+    with pytest.raises(DatasetNotFoundError, match=r"no merged_continuous\.csv or annotations\.csv"):
+        GSL(str(corpus)).manifest("dev")
+    with pytest.raises(DatasetNotFoundError, match="no such folder"):
+        GSL(str(tmp_path / "none")).manifest("dev")
+
+
+def test_counts_unlike_the_published_ones_are_told(corpus):
+    for scheme, counts in COUNTS.items():
+        with pytest.warns(UserWarning, match=f"dev: 2 samples, the release has {counts['dev']}"):
+            GSL(str(corpus), split=scheme).manifest("dev")
+
+
+def test_an_unknown_scheme(tmp_path):
+    with pytest.raises(ConfigError, match="split must be 'si' or 'sd'"):
+        GSL(str(tmp_path), split="dev")

@@ -24,6 +24,7 @@ def baselines(
     features: str | None,
     question_only: str | None,
     split: str,
+    split_file: str | None = None,
 ) -> Iterator[Row]:
     """Name, hypotheses by id, and, where there are none, what is lacking.
 
@@ -34,16 +35,17 @@ def baselines(
         features: folder of ``.npy`` a sample, with or without a level for the split.
         question_only: run folder of a model that sees the question alone.
         split: that is scored.
+        split_file: that says which samples are train, where one file holds several splits.
     """
     from slt_zoo.metrics.baselines import copy_question, most_frequent, nearest_by_gloss
     from slt_zoo.metrics.systems import join, read_system
 
     ids = list(references.strings)
     by_id = {e.id: e for e in references.entries}
-    learnt = [e for e in _training(references, path, train) if e.id not in references.strings]
+    learnt = [e for e in _training(references, path, train, split_file) if e.id not in references.strings]
     asked = [by_id.get(i) for i in ids]
 
-    needs_train = "the training annotation: --train FILE"
+    needs_train = "the training annotation: --train FILE, and --split-file where a file holds several splits"
     yield (
         ("most-frequent", most_frequent(ids, [e.text for e in learnt]), None)
         if learnt
@@ -63,7 +65,10 @@ def baselines(
     if features is None or not learnt:
         yield name, None, "--features DIR" if learnt else needs_train
     else:
-        yield name, _nearest_by_features(Path(features), ids, learnt, split), None
+        try:
+            yield name, _nearest_by_features(Path(features), ids, learnt, split), None
+        except MediaError as error:
+            yield name, None, f"features of all samples: {error}".replace("\n", ";")
     if references.corpus is not None and not references.corpus.endswith("QA"):
         return
     questions = {i: e.question for i, e in by_id.items() if i in references.strings}
@@ -77,21 +82,53 @@ def baselines(
         yield "question-only", join(read_system(question_only, split), references.strings), None
 
 
-def _training(references: References, path: str | None, train: str | None) -> list[Entry]:
-    """Entries of the training annotation: given, or beside the references, or in the same file."""
+def _training(references: References, path: str | None, train: str | None, split_file: str | None) -> list[Entry]:
+    """Entries of the training split: in the file given, beside the references, or in the same file.
+
+    A file of several splits is taken only where a split file says which of them are train: dev would be learnt from.
+    """
     from slt_zoo.data.official import read_official
 
     if train is not None:
-        return read_official(train).entries
-    if path is None or references.corpus is None:
+        found = read_official(train).entries
+    elif len(references.entries) > len(references.strings):
+        found = list(references.entries)
+    else:
+        return _beside(references, path)
+    if any(e.id in references.strings for e in found):
+        ids = set(_training_ids(split_file))
+        return [e for e in found if e.id in ids]
+    return found
+
+
+def _training_ids(split_file: str | None) -> list[str]:
+    from slt_zoo.data.official import read_id_list
+
+    if split_file is None:
         return []
-    if len(references.entries) > len(references.strings):  # a file of several splits
-        return []  # which of the others are train, only a split file says
+    path = Path(split_file)
+    if path.read_text("utf-8-sig").startswith("name|split"):
+        return read_id_list(path, "train")
+    lists = (p for p in _train_names(path) if p.is_file())
+    return next((read_id_list(p) for p in lists), [])
+
+
+def _train_names(path: Path) -> Iterator[Path]:
+    """Where the file for train may lie: another name, or another folder and name."""
     for name in ("test", "dev", "val"):
-        beside = Path(str(path).replace(name, "train"))
-        if beside != Path(path) and beside.is_file():
+        if name in path.name:
+            yield path.with_name(path.name.replace(name, "train"))
+            parts = ["train" if part == name else part for part in path.parent.parts]
+            yield Path(*parts, path.name.replace(name, "train"))
+
+
+def _beside(references: References, path: str | None) -> list[Entry]:
+    from slt_zoo.data.official import read_official
+
+    for place in _train_names(Path(path)) if path is not None and references.corpus is not None else ():
+        if place.is_file():
             try:
-                found = read_official(beside)
+                found = read_official(place)
             except SLTError:
                 continue
             if found.corpus == references.corpus:

@@ -28,7 +28,7 @@ def main(argv: Sequence[str]) -> int:
     corpus = None
     if options.references is not None:
         found = read_references(options.references, options.split, options.split_file)
-        references, corpus = found.strings, found.corpus
+        references, corpus = found.under(options.protocol or ""), found.corpus
     else:
         references = read[0].references
         others = [s.name for s in read if s.references != references]

@@ -8,7 +8,7 @@ import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from slt_zoo.cli.messages import Words
 from slt_zoo.errors import ConfigError, ScoreError
@@ -42,6 +42,13 @@ class References:
     corpus: str | None = None
     entries: tuple[Entry, ...] = ()
 
+    def under(self, protocol: str) -> dict[str, tuple[str, ...]]:
+        """The strings that a protocol is about: glosses for ``gloss``, where the annotation has them."""
+        if protocol != "gloss" or not self.entries or any(e.gloss is None for e in self.entries):
+            return self.strings
+        glosses = {e.id: (" ".join(e.gloss or ()),) for e in self.entries}
+        return {i: glosses[i] for i in self.strings}
+
 
 def main(argv: Sequence[str]) -> int:
     """Score a file of hypotheses."""
@@ -55,10 +62,11 @@ def main(argv: Sequence[str]) -> int:
     _same_split(options, system, references)
     hypotheses = join(system, references.strings)
     names = _protocols(options.protocol, references.corpus)
-    notes = {"hypotheses": str(options.hypotheses), "references": str(options.references or options.hypotheses)}
+    notes: dict[str, Any] = _notes_of_run(Path(options.hypotheses), options.split)
+    notes |= {"hypotheses": str(options.hypotheses), "references": str(options.references or options.hypotheses)}
     external = dict(read_sentence_scores(word, list(references.strings)) for word in options.external)
     settings = {"samples": options.samples, "seed": options.seed, "external": external, "extra": notes}
-    reports = [score(hypotheses, references.strings, name, **settings) for name in names]
+    reports = [score(hypotheses, references.under(name), name, **settings) for name in names]
     # by default under the corpus's own protocol, which stands last
     rows = _with_baselines(options, references, names[0 if options.protocol else -1]) if options.with_baselines else []
     if options.out is not None:
@@ -71,6 +79,17 @@ def main(argv: Sequence[str]) -> int:
     _show(system.name, reports, rows)
     print(_known(references, reports[0]))
     return 0
+
+
+def _notes_of_run(run: Path, split: str) -> dict[str, Any]:
+    """How the run of a folder decoded, and with which weights: from its own score file."""
+    from slt_zoo.metrics import load_scores
+
+    if not (run / "scores.json").is_file():
+        return {}
+    report = load_scores(run / "scores.json").get(split)
+    kept = ("model", "decoding", "checkpoint", "simulated", "trained_on", "trained_on_simulated", "complete")
+    return {} if report is None else {k: v for k, v in report.extra.items() if k in kept}
 
 
 def _parse(words: Sequence[str]) -> argparse.Namespace:
@@ -197,7 +216,13 @@ def _with_baselines(
 
     rows: list[tuple[str, ScoreReport | None, str | None]] = []
     for name, hypotheses, lacks in baselines(
-        references, options.references, options.train, options.features, options.question_only, options.split
+        references,
+        options.references,
+        options.train,
+        options.features,
+        options.question_only,
+        options.split,
+        options.split_file,
     ):
         report = None
         if hypotheses is not None:
@@ -216,7 +241,7 @@ def _write(
         "plain": system.plain and references.corpus is None,
         "reports": [json.loads(report.to_json()) for report in reports],
         "hypotheses": hypotheses,
-        "references": references.strings,
+        "references": references.under(reports[0].protocol),
     }
     write_atomically(path, json.dumps(data, ensure_ascii=False, indent=2) + "\n")
 

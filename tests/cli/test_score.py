@@ -329,6 +329,37 @@ def test_baselines_beside_a_score(shared_data, capsys):
     assert rows["question-only"]["values"] is None
 
 
+def test_glosses_are_scored_against_glosses(shared_data, capsys):
+    path = shared_data / PHOENIX.format("test")
+    entries = read_references(path).entries
+    Path("g.jsonl").write_text("\n".join(json.dumps({"id": e.id, "hypothesis": " ".join(e.gloss)}) for e in entries))
+    found = reports(capsys, "--hypotheses", "g.jsonl", "--references", str(path), "--protocol", "gloss")[0]
+    assert found.values["wer"] == 0 and KNOWN[found.reference_hash].what == "gloss"
+
+
+@pytest.mark.parametrize("corpus", ["csl", "gsl"])
+def test_baselines_never_learn_from_dev(corpus, shared_data, capsys):
+    """The annotation of two corpora holds all splits in one file."""
+    if corpus == "csl":
+        path, lists = (
+            shared_data / "csl_daily/sentence_label/csl2020ct_v2.pkl",
+            shared_data / "csl_daily/sentence_label",
+        )
+        split_file, protocol = lists / "split_1.txt", "csl-daily/char-fold"
+    else:
+        path, split_file = (shared_data / "gsl/GSL_continuous" / n for n in ("annotations.csv", "GSL_SD_test.csv"))
+        protocol = "gsl/word"
+    ids = read_references(path, "test", split_file).strings
+    Path("h.jsonl").write_text("\n".join(json.dumps({"id": i, "hypothesis": ""}) for i in ids))
+    words = ["score", "--hypotheses", "h.jsonl", "--references", str(path), "--split-file", str(split_file)]
+    words += ["--with-baselines", "--samples", "0", "--protocol", protocol, "--json"]
+    for more in ([], ["--train", str(path)]):
+        assert main([*words, *more]) == 0
+        rows = {r["name"]: r for r in json.loads(capsys.readouterr().out)["baselines"]}
+        values = rows["train-nearest by glosses (oracle)"]["values"]
+        assert values["bleu4"] < 25, "sentences of dev are those of test in both corpora"
+
+
 def test_nearest_by_features(shared_data, capsys):
     path = shared_data / PHOENIX.format("dev")
     ids = list(read_references(path).strings)

@@ -10,11 +10,12 @@ import csv
 import gzip
 import io
 import json
+import logging
 import math
 import pickle
 import re
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +38,8 @@ __all__ = [
     "read_official",
     "read_phoenix14t_qa",
 ]
+
+log = logging.getLogger(__name__)
 
 PHOENIX14T = ("name", "video", "start", "end", "speaker", "orth", "translation")
 CSL_DAILY = ("index", "name", "length", "gloss", "char", "word", "postag")
@@ -145,20 +148,16 @@ def read_how2sign(path: Path) -> list[Entry]:
             found=repr(header[:120]),
             todo="take the file as it was released: a spreadsheet that saves it changes delimiter and numbers",
         )
-    entries = list(_how2sign(path))
-    _refuse_doubles(entries, path)
-    return entries
+    return _without_doubles(_how2sign(path), path)
 
 
 def read_gsl(path: Path) -> list[Entry]:
     """``merged_continuous.csv`` of GSL (Greek Sign Language): ``path|text|glosses``, no header; the path is the id.
 
     Raises:
-        AnnotationError: a row with another number of fields, or a path that occurs twice.
+        AnnotationError: a row with another number of fields, or a path that occurs twice, with different content.
     """
-    entries = list(_gsl(path))
-    _refuse_doubles(entries, path)
-    return entries
+    return _without_doubles(_gsl(path), path)
 
 
 def _phoenix14t(path: Path) -> Iterable[Entry]:
@@ -242,6 +241,13 @@ def _how2sign(path: Path) -> Iterable[Entry]:
                 f"line {rows.line_num}: fields are missing or surplus",
                 where=f"{path}, line {rows.line_num}",
                 expected=f"tab-separated, with {' and '.join(_HOW2SIGN)}",
+            )
+        if any("\n" in cell or "\t" in cell for cell in row.values()):  # two stray marks swallow the rows between
+            raise AnnotationError(
+                f"line {rows.line_num}: a field in quotes goes over lines or columns",
+                where=f"{path}, up to line {rows.line_num}",
+                expected="a quotation mark that begins a field ends it too; those inside are doubled",
+                todo="take the file of the release",
             )
         name = row["SENTENCE_NAME"]
         known = _HOW2SIGN_NAME.fullmatch(name)
@@ -449,6 +455,22 @@ def _lines(path: Path) -> Iterable[tuple[int, str]]:
     for number, line in enumerate(read_text(path).split("\n"), start=1):
         if line:
             yield number, line
+
+
+def _without_doubles(entries: Iterable[Entry], path: Path) -> list[Entry]:
+    """Entries whose ids occur once; a row that stands twice is kept once, and told."""
+    first: dict[str, Entry] = {}
+    for entry in entries:
+        other = first.setdefault(entry.id, entry)
+        if replace(other, line=0) != replace(entry, line=0):
+            raise AnnotationError(
+                f"id {entry.id!r} occurs on lines {other.line} and {entry.line}, with different content",
+                where=path,
+                todo="remove one of the two rows",
+            )
+        if other is not entry:
+            log.warning("%s: lines %d and %d are the same; one is kept", path, other.line, entry.line)
+    return list(first.values())
 
 
 def _refuse_doubles(entries: list[Entry], path: Path) -> None:

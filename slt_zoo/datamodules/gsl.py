@@ -21,7 +21,7 @@ from slt_zoo.data.base import Expected, SLTDataModule
 from slt_zoo.data.locations import FolderTree, named_folder
 from slt_zoo.data.official import Entry, read_gsl
 from slt_zoo.errors import AnnotationError, ConfigError, DatasetNotFoundError, first_few
-from slt_zoo.types import Media, Sample, Split
+from slt_zoo.types import SPLITS, Media, Sample, Split
 
 __all__ = ["GSL"]
 
@@ -79,8 +79,8 @@ class GSL(SLTDataModule):
             )
         self.scheme, self.pose_layout = split, pose_layout
         self.expected = _EXPECTED[split]  # type: ignore[misc]  # the two schemes are two releases of one corpus
-        self._takes: dict[Path, dict[str, Path]] = {}
-        self._suffixes: dict[tuple[Path, tuple[str, ...]], str | None] = {}
+        self._takes: dict[tuple[Path, str], dict[str, Path]] = {}
+        self._unlisted_told = False
 
     # Annotation.
 
@@ -122,9 +122,30 @@ class GSL(SLTDataModule):
             DatasetNotFoundError: there is none, or two that differ.
         """
         name = "gsl_split_SI" if self.scheme == "si" else "GSL_SD"
+        return self._find(f"{name}_{split}.csv", self._list_name(split))
+
+    def _lists(self, split: Split) -> list[Path]:
+        pattern = self._list_name(split)
+        return self._tree.files(lambda name: pattern.fullmatch(name) is not None)
+
+    def _list_name(self, split: Split) -> re.Pattern[str]:
         ends = "dev|val" if split == "dev" else split
-        pattern = re.compile(rf"gsl[_-](split[_-])?{self.scheme}[_-]({ends})\.(csv|txt)", re.IGNORECASE)
-        return self._find(f"{name}_{split}.csv", pattern)
+        return re.compile(rf"gsl[_-](split[_-])?{self.scheme}[_-]({ends})\.(csv|txt)", re.IGNORECASE)
+
+    def _tell_unlisted(self) -> None:
+        """Annotated samples that no list of the scheme names: 5 in the release's ``si``, none in ``sd``."""
+        if self._unlisted_told or not all(self._lists(split) for split in SPLITS):
+            return  # a list that is not there may name them
+        self._unlisted_told = True
+        source, entries = self._annotation
+        lists = [(path, read_rows(path, ("path", "glosses"), "|")) for path in map(self.split_list, SPLITS)]
+        listed = {_key(row.cells["path"], f"{path}, line {row.line}") for path, rows in lists for row in rows}
+        unlisted = [key for key in entries if key not in listed]
+        if unlisted:
+            rank_zero_warn(
+                f"{self.corpus}: {len(unlisted)} samples of {source.name} are in no list of split={self.scheme!r} and "
+                f"are left out: {first_few(unlisted)}"
+            )
 
     def read_annotations(self, split: Split) -> Iterable[Sample]:
         """Samples of the split's list, with texts and glosses of the annotation, to the byte.
@@ -160,6 +181,7 @@ class GSL(SLTDataModule):
                 f"{self.corpus} {split}: glosses of {len(other)} samples differ between {path.name} and {source.name} "
                 f"({first_few(other, 2)}); those of {source.name} are used"
             )
+        self._tell_unlisted()
         return samples
 
     def _sample(self, key: str, path: str, entry: Entry, split: Split) -> Sample:
@@ -182,7 +204,7 @@ class GSL(SLTDataModule):
 
     def locate(self, sample: Sample) -> dict[str, Media]:
         """Frames, poses, features and sign boundaries, as far as their folders exist."""
-        poses = None if self.poses is None else Path(self.poses).expanduser()
+        poses = self.root / "poses" if self.poses is None else Path(self.poses).expanduser()
         places: dict[str, tuple[Path | None, tuple[str, ...]]] = {
             "frames": (self.root, ("",)),
             "pose": (poses, (".pose", ".npy")),
@@ -191,41 +213,29 @@ class GSL(SLTDataModule):
         }
         found: dict[str, Media] = {}
         for kind, (folder, suffixes) in places.items():
-            suffix = None if folder is None else self._suffix(folder, suffixes)
+            suffix = next((s for s in suffixes if folder is not None and self._takes_with(folder, s)), None)
             if folder is None or suffix is None:
                 continue
-            path = f"{self._take_folder(folder, sample)}/{sample.id.split('/')[1]}{suffix}"
+            take, sentence = sample.id.split("/")
+            home = self._takes_with(folder, suffix).get(take) or folder / str(sample.meta["scenario"]) / take
             fps = None if suffix == ".pose" else self.fps  # a .pose file knows its rate
-            found[kind] = Media(path, fps=fps, layout=self.pose_layout if kind == "pose" else None)
+            layout = self.pose_layout if kind == "pose" else None
+            found[kind] = Media(str(home / f"{sentence}{suffix}"), fps=fps, layout=layout)
         return found
 
-    def _take_folder(self, folder: Path, sample: Sample) -> Path:
-        takes = self._takes_below(folder)
-        take = sample.id.split("/")[0]
-        return takes.get(take) or folder / str(sample.meta["scenario"]) / take
+    def _takes_with(self, folder: Path, suffix: str) -> dict[str, Path]:
+        """Takes below a folder that hold sentences of this suffix (empty: folders), by name.
 
-    def _takes_below(self, folder: Path) -> dict[str, Path]:
-        if folder not in self._takes:
+        What they hold is asked, since poses may lie under the same names beside the frames.
+        """
+        if (folder, suffix) not in self._takes:
             tree = self._tree if folder == self.root else _tree(folder)
             known: dict[str, Path] = {}
-            for path in tree.folders(lambda name: _TAKE.fullmatch(name) is not None):
-                known.setdefault(path.name, path)
-            self._takes[folder] = known
-        return self._takes[folder]
-
-    def _suffix(self, folder: Path, suffixes: tuple[str, ...]) -> str | None:
-        """The suffix of sentences below the takes of a folder; empty for folders. None: it has no take of the kind."""
-        if (folder, suffixes) not in self._suffixes:
-            self._suffixes[folder, suffixes] = next(
-                (
-                    suffix
-                    for take in self._takes_below(folder).values()
-                    for suffix in suffixes
-                    if any(path.is_dir() if suffix == "" else path.suffix == suffix for path in take.iterdir())
-                ),
-                None,
-            )
-        return self._suffixes[folder, suffixes]
+            for take in tree.folders(lambda name: _TAKE.fullmatch(name) is not None):
+                if take.name not in known and _holds(take, suffix):
+                    known[take.name] = take
+            self._takes[folder, suffix] = known
+        return self._takes[folder, suffix]
 
     def media_advice(self, modality: str) -> str:
         """What a person can do when media are missing."""
@@ -237,6 +247,10 @@ class GSL(SLTDataModule):
 def _tree(folder: Path) -> FolderTree:
     """Takes are not entered, and neither are depth images, which lie under the same names as those of colour."""
     return FolderTree(folder, lambda name: _TAKE.fullmatch(name) is not None or "depth" in name.lower())
+
+
+def _holds(folder: Path, suffix: str) -> bool:
+    return any(path.is_dir() if suffix == "" else path.suffix == suffix for path in folder.iterdir())
 
 
 def _key(path: str, where: str) -> str:

@@ -45,6 +45,7 @@ def test_real_glosses_that_differ_and_empty_texts(shared_data, recwarn):
     told = [str(w.message) for w in recwarn if "glosses of" in str(w.message)]
     counts = [int(message.split("glosses of ")[1].split()[0]) for message in told]
     assert sum(counts) == 174 and "annotations.csv are used" in told[0]
+    assert sum("5 samples of annotations.csv are in no list" in str(w.message) for w in recwarn) == 1
     assert sum(empty.values()) == 12, "kept, since a model of glosses can use them"
 
 
@@ -133,6 +134,23 @@ class TestCopies:
         (corpus / "A_depth/kep2" / rows("dev")[0][0]).mkdir(parents=True)
         assert "A_depth" not in GSL(str(corpus)).manifest("dev")[0].media["frames"].path
 
+    @pytest.mark.parametrize("folder", ["poses", "a"])
+    def test_frames_are_found_beside_other_media_of_the_same_names(self, corpus, folder):
+        for path, *_ in rows("dev"):
+            file = corpus / folder / f"{path}.npy"  # nearer to the root than the frames
+            file.parent.mkdir(parents=True, exist_ok=True)
+            np.save(file, np.ones((5, 133, 3), np.float32))
+        data = GSL(str(corpus))
+        data.bind(FRAMES, SPLITS)
+        assert ("pose" in data.manifest("dev")[0].media) == (folder == "poses")
+
+    def test_annotated_samples_of_no_list_are_told(self, corpus):
+        path, text, glosses = rows("dev")[0]
+        other = path.replace("rep1", "rep6")
+        annotation(corpus).write_text(f"{annotation(corpus).read_text('utf-8')}\n{other}|{text}|{glosses}", "utf-8")
+        with pytest.warns(UserWarning, match=f"1 samples of .* in no list of split='si' and are left out: {other}"):
+            assert other not in GSL(str(corpus)).manifest("dev").ids
+
     def test_other_names_of_the_lists(self, corpus):
         folder = corpus / "GSL_continuous_files/GSL_SD"
         (folder / "GSL_SD_dev.csv").rename(folder / "GSL-SD-dev.txt")
@@ -197,7 +215,11 @@ class TestCopies:
         ("old", "new", "message"),
         [
             ("|καλή μέρα train 1", "|x|καλή", "4 fields, expected 3"),
-            ("rep1_sentences/sentences0001", "rep1_sentences/sentences0000", "1 ids occur twice"),
+            (
+                "rep1_sentences/sentences0001",
+                "rep1_sentences/sentences0000",
+                "occurs on lines 1 and 2, with different content",
+            ),
             ("police1_signer1_rep1_sentences/", "", "not a path of GSL"),
         ],
     )

@@ -208,7 +208,7 @@ def change(path, old, new):
         ("2.25\t3\t", "-1\t2.25\t", "line 3: the times are no segment"),
         ("2.25\t3\t", "2.25\t\t", "1 rows have none"),
         ("Another dev", "Another\tdev", "line 3: fields are missing or surplus"),
-        ("_1_2-5-rgb_front", "_0-5-rgb_front", "1 ids occur twice"),
+        ("_1_2-5-rgb_front", "_0-5-rgb_front", "occurs on lines 2 and 3, with different content"),
         ("_1_2-5-rgb_front", "_1_2-five", "line 3: .* is no SENTENCE_NAME"),
         ("Another dev", '"Another dev', "a field in quotes is damaged"),
         ("SENTENCE\n", "TRANSLATION\n", "header has 7 columns"),
@@ -221,6 +221,27 @@ def test_damage_names_file_and_line(corpus, old, new, message):
     with pytest.raises(AnnotationError, match=message) as error:
         How2Sign(str(corpus)).manifest("dev")
     assert "line" in str(error.value) or str(path) in str(error.value)
+
+
+def test_two_stray_quotes_do_not_swallow_the_rows_between(corpus):
+    path = text_file(corpus, "dev")
+    change(path, '"He said ""dev""."', '"He said dev.')
+    change(path, "Another dev, again", 'again"')
+    with pytest.raises(AnnotationError, match="a field in quotes goes over lines") as error:
+        How2Sign(str(corpus)).manifest("dev")
+    assert str(path) in str(error.value)
+
+
+def test_a_row_that_stands_twice_is_kept_once(corpus, caplog):
+    write(text_file(corpus, "dev"), [*sentences("dev"), sentences("dev")[0]])
+    assert How2Sign(str(corpus)).manifest("dev").ids == [row[0] for row in sentences("dev")]
+    assert "lines 2 and 4 are the same" in caplog.text
+
+
+@pytest.mark.parametrize(("split", "count"), [("dev", 9), ("test", 30)])
+def test_real_segments_are_kept_however_short(shared_data, split, count):
+    samples = How2Sign(str(shared_data / "how2sign")).manifest(split)
+    assert sum(s.meta["end"] - s.meta["start"] < 0.3 for s in samples) == count
 
 
 @pytest.mark.parametrize(("sign", "name"), [(",", "comma"), (";", "semicolon")])

@@ -64,6 +64,8 @@ class CSLDaily(SLTDataModule):
     language = "zh"
     fps = 30.0
     protocol = "csl-daily/char-fold"
+    licence = "by signed agreement, research only"
+    access = "page '2021_csl_daily' of the USTC sign language group; an agreement is signed by hand"
     versions: ClassVar[dict[str, dict[Split, Expected]]] = {
         "smoothed": {
             "train": Expected(18400),

@@ -67,6 +67,8 @@ class GSL(SLTDataModule):
     language = "el"
     fps = 30.0
     protocol = "gsl/word"
+    licence = "research use; no licence text was seen"
+    access = "page 'The Greek Sign Language (GSL) Dataset' of CERTH/ITI; Zenodo record 3941811"
     expected: ClassVar[dict[Split, Expected]] = _EXPECTED["si"]
 
     def __init__(self, root: str, *, split: Scheme = "si", pose_layout: str | None = None, **base: Any) -> None:

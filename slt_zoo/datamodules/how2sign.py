@@ -60,6 +60,8 @@ class How2Sign(SLTDataModule):
     sign_language = "ase"
     language = "en"
     protocol = "how2sign/sacrebleu"
+    licence = "CC BY-NC 4.0 in the list of sign-language-processing; the project page says research use only"
+    access = "page how2sign; script download_how2sign.sh of how2sign/how2sign-data"
     expected: ClassVar[dict[Split, Expected]] = {  # of the re-aligned files
         "train": Expected(31165),
         "dev": Expected(1741, "1c16428267cd48ffcbd926623704843fc17330f268b8743666c6a96f5e6e093a"),

@@ -37,7 +37,7 @@ def test_decoding_stops_at_the_first_end():
     assert codec.decode([[2, 3]]) == [""]
 
 
-@pytest.mark.parametrize(("level", "text"), [("word", "ΓΕΙΑ ΕΓΩ(1)"), ("char", "他今年四岁。")])
+@pytest.mark.parametrize(("level", "text"), [("word", "ΝΕΡΟ ΕΓΩ(1)"), ("char", "她明年七岁吧！")])
 def test_round_trips(level, text):
     codec = codec_from_dict(json.loads(json.dumps(WordCodec.fit([text], level).to_dict())))
     assert codec.decode(codec.encode([text]).values[None]) == [text]

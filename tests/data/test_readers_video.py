@@ -26,6 +26,8 @@ def write(path, count=60, *, times=None, rotation=None, gop=12, codec="libx264",
         if times is not None:
             stream.codec_context.time_base = Fraction(1, 1000)
         if rotation is not None:
+            if not hasattr(stream, "set_display_rotation"):
+                pytest.skip("PyAV before 18 cannot write a rotation")
             stream.set_display_rotation(rotation)
         for i in range(count):
             image = np.full((48, 64, 3), 4 * i, np.uint8)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
@@ -14,10 +14,20 @@ from lightning.pytorch.overrides.distributed import UnrepeatedDistributedSampler
 from lightning.pytorch.utilities import rank_zero_warn
 from torch.utils.data import DataLoader
 
-from slt_zoo.data.checks import check_needs, check_splits_apart, find_missing_media, report_texts, shared_texts
+from slt_zoo.data.checks import (
+    check_needs,
+    check_splits_apart,
+    find_missing_media,
+    is_empty,
+    report_texts,
+    shared_texts,
+)
 from slt_zoo.data.clips import ClipDataset
+from slt_zoo.data.ids import read_subset
 from slt_zoo.data.manifest import Manifest
+from slt_zoo.data.media_checks import check_feature_lengths, frame_size_hint
 from slt_zoo.data.places import Place, find_place
+from slt_zoo.data.published import Expected, differences
 from slt_zoo.data.readers import skels_ids
 from slt_zoo.data.samplers import TrainBatches, TrainLoader
 from slt_zoo.errors import ConfigError, DatasetError, MissingMediaError, first_few
@@ -26,14 +36,6 @@ from slt_zoo.types import Batch, DataFacts, InputSpec, Media, Sample, Split, as_
 __all__ = ["Expected", "SLTDataModule"]
 
 SIMULATED_MARK = "SIMULATED.json"
-
-
-@dataclass(frozen=True)
-class Expected:
-    """What the published corpus has: number of samples, and the `annotation_hash` of the known version."""
-
-    samples: int
-    annotation_hash: str | None = None
 
 
 class SLTDataModule(LightningDataModule):
@@ -65,6 +67,12 @@ class SLTDataModule(LightningDataModule):
     fps: ClassVar[float | None] = None
     protocol: ClassVar[str] = "strict"
     expected: ClassVar[Mapping[Split, Expected]] = {}
+    other_versions: ClassVar[Mapping[str, str]] = {}
+    """Texts and glosses that are met beside those of the release: what they are, by `annotation_hash`."""
+    empty_in_release: ClassVar[frozenset[str]] = frozenset()
+    """Ids whose text is empty in the release itself: models of text see neither them nor an error, see `left_out`."""
+    signers_apart: bool = False
+    """Whether no signer may be in train and in an evaluation split."""
     licence: ClassVar[str] = ""
     """Under which the corpus is given, and where that was read."""
     access: ClassVar[str] = ""
@@ -107,6 +115,8 @@ class SLTDataModule(LightningDataModule):
         self.predict_split: Split = as_split(predict_split)
         self.skipped: dict[Split, list[str]] = {}
         self.partial: set[Split] = set()
+        self.left_out: dict[Split, list[str]] = {}
+        self._with_left_out: dict[Split, Manifest] = {}
         self._manifests: dict[Split, Manifest] = {}
         self._spec: InputSpec | None = None
         self._places: dict[tuple[Path, Split], Place | None] = {}
@@ -129,6 +139,11 @@ class SLTDataModule(LightningDataModule):
     def published(self, split: Split) -> Expected | None:
         """What the release has of a split; a corpus of several versions answers for the one that is read."""
         return self.expected.get(split)
+
+    def score_notes(self, split: Split) -> dict[str, Any]:
+        """What a score of the split must say of the data: plain data, written beside it."""
+        ids = self.left_out.get(split)
+        return {"left_out": {"why": "empty text in the release", "ids": ids}} if ids else {}
 
     # What users call.
 
@@ -186,6 +201,7 @@ class SLTDataModule(LightningDataModule):
             self._spec = spec
         splits = list(dict.fromkeys(splits))
         for split in splits:
+            self._leave_out_empty(split, spec)
             self._skip_empty(split, spec)
             check_needs(self.manifest(split), spec, model, str(self.root))
         check_splits_apart([self.manifest(split) for split in splits])
@@ -333,7 +349,7 @@ class SLTDataModule(LightningDataModule):
 
     def _reduce(self, manifest: Manifest) -> Manifest:
         if self.subset is not None:
-            ids = read_id_list(Path(self.subset).expanduser(), manifest.split)
+            ids = read_subset(Path(self.subset).expanduser(), manifest.split)
             if ids is not None:
                 unknown = [i for i in ids if i not in set(manifest.ids)]
                 if unknown:
@@ -352,18 +368,26 @@ class SLTDataModule(LightningDataModule):
         return manifest
 
     def _compare_with_published(self, manifest: Manifest) -> None:
-        expected = self.published(manifest.split)
-        if expected is None or self.simulated:
+        if not self.simulated:
+            for difference in differences(manifest, self.published(manifest.split), self.other_versions):
+                rank_zero_warn(f"{self.corpus} {manifest.split}: {difference}")
+
+    def _leave_out_empty(self, split: Split, spec: InputSpec) -> None:
+        """Samples whose text the release lacks go, where a model needs text; what is left is the corpus's own set."""
+        if split in self._with_left_out:
+            self._manifests[split] = self._with_left_out.pop(split)
+        self.left_out.pop(split, None)
+        if "text" not in spec.needs or not self.empty_in_release:
             return
-        if len(manifest) != expected.samples:
+        manifest = self.manifest(split)
+        texts = zip(manifest.ids, manifest.column("text"), strict=True)
+        gone = [i for i, text in texts if i in self.empty_in_release and is_empty(text)]
+        if gone:
+            self._with_left_out[split], self.left_out[split] = manifest, gone
+            self._manifests[split] = manifest.subset(set(manifest.ids) - set(gone))
             rank_zero_warn(
-                f"{self.corpus} {manifest.split}: {len(manifest)} samples, the release has {expected.samples}; "
-                "scores are not comparable with published ones"
-            )
-        elif expected.annotation_hash not in (None, manifest.annotation_hash):
-            rank_zero_warn(
-                f"{self.corpus} {manifest.split}: texts or glosses are not those of the release "
-                f"(hash {manifest.annotation_hash[:12]}, known {str(expected.annotation_hash)[:12]})"
+                f"{self.corpus} {split}: {len(gone)} of {len(manifest)} samples have an empty text in the release and "
+                f"are left out: {first_few(gone)}"
             )
 
     def _skip_empty(self, split: Split, spec: InputSpec) -> None:
@@ -372,7 +396,7 @@ class SLTDataModule(LightningDataModule):
             return
         manifest = self.manifest(split)
         columns = [manifest.column(need) for need in spec.needs & {"text", "gloss", "question"}]
-        empty = [i for i, *values in zip(manifest.ids, *columns, strict=True) if not all(values)]
+        empty = [i for i, *values in zip(manifest.ids, *columns, strict=True) if any(map(is_empty, values))]
         if 0 < len(empty) < len(manifest):
             self._skip(split, empty, "with an empty text, gloss or question")
 
@@ -398,6 +422,11 @@ class SLTDataModule(LightningDataModule):
         manifest = self.manifest(split)
         missing, example = find_missing_media(manifest, kind)
         if not missing:
+            hint = frame_size_hint(manifest) if kind == "frames" else None
+            if hint:
+                rank_zero_warn(f"{self.corpus} {split}: {hint}")
+            if kind == "features":
+                check_feature_lengths(manifest)
             return
         may_skip = split == "train" and len(missing) < len(manifest)
         if may_skip and self.on_bad_sample == "skip":
@@ -430,25 +459,6 @@ class SLTDataModule(LightningDataModule):
         clip = ClipDataset(self.manifest(split), self._spec, self.fps, False, False, self.seed)[0]
         assert not isinstance(clip, list) and clip.features is not None
         return int(clip.features.shape[1])
-
-
-def read_id_list(folder: Path, split: Split) -> list[str] | None:
-    """Ids of ``<split>.files`` or ``<split>.txt`` in a folder, a line each, split prefixes removed; None: no file.
-
-    Raises:
-        DatasetError: the folder holds no such list at all.
-    """
-    lists = {s: next((p for e in ("files", "txt") if (p := folder / f"{s}.{e}").is_file()), None) for s in _NAMES}
-    if not any(lists.values()):
-        raise DatasetError("no list of ids", where=folder, expected="train.files, dev.files or test.files (or .txt)")
-    path = lists[split]
-    if path is None:
-        return None
-    lines = path.read_text(encoding="utf-8-sig").splitlines()
-    return [line.strip().removeprefix(f"{split}/") for line in lines if line.strip()]
-
-
-_NAMES: tuple[Split, ...] = ("train", "dev", "test")
 
 
 def simulation_note(root: Path) -> dict[str, Any] | None:

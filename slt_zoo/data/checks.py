@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import unicodedata
 from collections.abc import Sequence
 
 from slt_zoo.data.listing import FolderIndex
@@ -10,9 +11,14 @@ from slt_zoo.data.manifest import Manifest
 from slt_zoo.errors import ConfigError, DatasetError, first_few
 from slt_zoo.types import InputSpec
 
-__all__ = ["check_needs", "check_splits_apart", "find_missing_media", "report_texts", "shared_texts"]
+__all__ = ["check_needs", "check_splits_apart", "find_missing_media", "is_empty", "report_texts", "shared_texts"]
 
 ZERO_WIDTH = "\u200b"
+
+
+def is_empty(value: str | Sequence[str] | None) -> bool:
+    """Whether a text has nothing but white space, or there are no glosses."""
+    return not (value.replace(ZERO_WIDTH, "").strip() if isinstance(value, str) else value)
 
 
 def check_needs(manifest: Manifest, spec: InputSpec, model: str, root: str) -> None:
@@ -39,7 +45,7 @@ def check_needs(manifest: Manifest, spec: InputSpec, model: str, root: str) -> N
         elif need == "question":  # an empty one is one: the question-answering corpus has its own rule for it
             lacking = [i for i, v in zip(manifest.ids, manifest.column(need), strict=True) if v is None]
         else:
-            lacking = [i for i, v in zip(manifest.ids, manifest.column(need), strict=True) if not v]
+            lacking = [i for i, v in zip(manifest.ids, manifest.column(need), strict=True) if is_empty(v)]
         if lacking:
             todo = advice.get(need)
             if need == "gloss" and len(lacking) < len(manifest):
@@ -94,13 +100,19 @@ def report_texts(manifest: Manifest) -> list[str]:
     """What is odd about the texts of a split, each a sentence; nothing is changed: references are the annotation's."""
     texts: list[str] = manifest.column("text")
     odd = [i for i, t in zip(manifest.ids, texts, strict=True) if t and (t != " ".join(t.split()) or ZERO_WIDTH in t)]
-    empty = [i for i, t in zip(manifest.ids, texts, strict=True) if not t.strip()]
+    empty = [i for i, t in zip(manifest.ids, texts, strict=True) if is_empty(t)]
+    decomposed = [i for i, t in zip(manifest.ids, texts, strict=True) if not unicodedata.is_normalized("NFC", t)]
     name = f"{manifest.corpus} {manifest.split}"
     found = []
     if odd:
         found.append(
             f"{name}: {len(odd)} texts have outer, doubled, no-break or zero-width spaces ({first_few(odd, 2)}); "
             "models see words, references keep them"
+        )
+    if decomposed:
+        found.append(
+            f"{name}: {len(decomposed)} texts are not in Unicode's NFC form ({first_few(decomposed, 2)}): an umlaut "
+            "is two characters there, to tokenizers and scores too; references keep them"
         )
     if empty:
         found.append(f"{name}: {len(empty)} samples have an empty text ({first_few(empty, 2)})")

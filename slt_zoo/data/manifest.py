@@ -10,6 +10,7 @@ from typing import Any, overload
 
 import pyarrow as pa
 
+from slt_zoo.data.ids import why_unsound
 from slt_zoo.errors import AnnotationError, first_few
 from slt_zoo.types import Media, Sample, Split
 
@@ -43,7 +44,7 @@ class Manifest(Sequence[Sample]):
         annotation_hash: see `annotation_hash`.
 
     Raises:
-        AnnotationError: an id occurs twice.
+        AnnotationError: an id occurs twice, or may not name files (see `slt_zoo.data.ids`).
     """
 
     def __init__(self, samples: Iterable[Sample], *, corpus: str, split: Split) -> None:
@@ -58,6 +59,13 @@ class Manifest(Sequence[Sample]):
                 f"{corpus} {split}: {len(twice)} ids occur more than once",
                 found=first_few(twice),
                 todo="remove the doubled rows from the annotation file",
+            )
+        wrong = [i for i in self.ids if why_unsound(i) is not None]
+        if wrong:
+            raise AnnotationError(
+                f"{corpus} {split}: {len(wrong)} ids cannot name files: {wrong[0][:120]!r}, {why_unsound(wrong[0])}",
+                found=first_few([ascii(i[:120]) for i in wrong]),
+                todo="take the annotation of the release; no media is read by such a name",
             )
         self._table = pa.Table.from_pylist([_row(s) for s in rows], schema=_SCHEMA)
         self.annotation_hash = annotation_hash(rows)

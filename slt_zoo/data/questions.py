@@ -8,7 +8,9 @@ SignQA-2026, which uses nearly the same names for answers about glosses and posi
 from __future__ import annotations
 
 import json
+import math
 import re
+import reprlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -16,9 +18,11 @@ from typing import Any, Literal
 
 from lightning.pytorch.utilities import rank_zero_warn
 
-from slt_zoo.data.annotations import read_text
+from slt_zoo.data.annotations import read_text, unique_keys
 from slt_zoo.data.base import Expected, SLTDataModule
 from slt_zoo.data.checks import ZERO_WIDTH
+from slt_zoo.data.formats.entries import bare_name, check_encodable
+from slt_zoo.data.ids import check_id
 from slt_zoo.data.official import Entry
 from slt_zoo.errors import AnnotationError, ConfigError, DatasetNotFoundError, UnknownNameError, first_few
 from slt_zoo.types import InputSpec, Sample, Split, as_split
@@ -65,16 +69,17 @@ def read_questions(path: Path, language: str) -> list[Asked]:
         language: of the corpus, BCP 47.
 
     Raises:
-        AnnotationError: a line that is no such object; names it.
+        AnnotationError: a line that is no such object, or two different questions of one sample; names the lines.
     """
-    lines = read_text(path).split("\n")
-    return [_from_json(line, f"{path}, line {n}", n, language) for n, line in enumerate(lines, 1) if line.strip()]
+    lines = enumerate(read_text(path).split("\n"), 1)
+    rows = (_from_json(line, f"{path}, line {n}", n, language) for n, line in lines if line.strip())
+    return list(_by_id(rows, path).values())
 
 
 def _from_json(line: str, where: str, number: int, language: str) -> Asked:
     try:
-        row = json.loads(line)
-    except ValueError as cause:
+        row = json.loads(line, object_pairs_hook=unique_keys)
+    except (ValueError, RecursionError) as cause:
         raise AnnotationError(f"line {number}: no JSON ({cause})", where=where, found=repr(line[:120])) from cause
     keys = set(row) if isinstance(row, dict) else set()
     if {"answer", "video_id"} <= keys:
@@ -89,7 +94,8 @@ def _from_json(line: str, where: str, number: int, language: str) -> Asked:
         )
     for key in ("id", "split", "question", "text", "language", "question_source"):
         if not isinstance(row[key], str):
-            raise AnnotationError(f"line {number}: {key} is no string", where=where, found=repr(row[key])[:120])
+            raise AnnotationError(f"line {number}: {key} is no string", where=where, found=reprlib.repr(row[key]))
+        check_encodable(row[key], f"{where}, key {key}")
     if row["question_source"] not in SOURCES:
         raise AnnotationError(
             f"line {number}: unknown question_source", where=where, expected=SOURCES, found=row["question_source"]
@@ -100,13 +106,17 @@ def _from_json(line: str, where: str, number: int, language: str) -> Asked:
         )
     for key, kinds in (("num_frames", int), ("fps", (int, float))):
         value = row[key]
-        if value is not None and (isinstance(value, bool) or not isinstance(value, kinds) or value <= 0):
-            raise AnnotationError(f"line {number}: {key} is no positive number", where=where, found=repr(value)[:120])
+        wrong = isinstance(value, bool) or not isinstance(value, kinds)
+        if value is not None and (wrong or not 0 < value < math.inf):
+            raise AnnotationError(f"line {number}: {key} is no positive number", where=where, found=reprlib.repr(value))
     try:
         split = as_split(row["split"])
     except UnknownNameError as cause:
         raise AnnotationError(f"line {number}: {cause.what}", where=where) from cause
-    sample_id = row["id"].removeprefix(f"{row['split']}/")
+    sample_id, its_split = bare_name(row["id"])
+    check_id(sample_id, where)
+    if its_split is not None and as_split(its_split) != split:
+        raise AnnotationError(f"line {number}: id and split differ", where=where, found=f"{row['id']!r}, {split}")
     question, text = (_without_segmentation(row[key], language) for key in ("question", "text"))
     return Asked(sample_id, question, row["question_source"], text, split, row["num_frames"], row["fps"], number)
 
@@ -157,7 +167,9 @@ class QuestionCorpus(SLTDataModule):
     def published(self, split: Split) -> Expected | None:
         """Counts of the parent; the hash, where the questions are the released ones."""
         parent = super().published(split)
-        return parent and Expected(parent.samples, self.question_hash(split) if split in self._released else None)
+        return parent and replace(
+            parent, annotation_hash=self.question_hash(split) if split in self._released else None
+        )
 
     def read_annotations(self, split: Split) -> Iterable[Sample]:
         """The parent's samples with their questions.
@@ -224,15 +236,7 @@ class QuestionCorpus(SLTDataModule):
                 Asked(e.id, e.question or "", "released", e.text, own, e.num_frames, line=e.line)
                 for e in self.read_released(path)
             ]
-        asked: dict[str, Asked] = {}
-        for row in rows:
-            if asked.setdefault(row.id, row) is not row:
-                raise AnnotationError(
-                    f"id {row.id!r} has questions on lines {asked[row.id].line} and {row.line}",
-                    where=path,
-                    expected="one question a sample",
-                )
-        return path, asked
+        return path, _by_id(rows, path)
 
     def _question_file(self, split: Split) -> tuple[Path, bool]:
         """The file, and whether it is of this split alone."""
@@ -277,6 +281,21 @@ class QuestionCorpus(SLTDataModule):
                 found=first_few(empty),
                 todo=f"data.empty_question=keep takes them as they are{skip}",
             )
+
+
+def _by_id(rows: Iterable[Asked], path: Path) -> dict[str, Asked]:
+    asked: dict[str, Asked] = {}
+    for row in rows:
+        other = asked.setdefault(row.id, row)
+        if replace(other, line=0) != replace(row, line=0):
+            raise AnnotationError(
+                f"id {row.id!r} has questions on lines {other.line} and {row.line}",
+                where=path,
+                expected="one question a sample",
+            )
+        if other is not row:
+            rank_zero_warn(f"{path}: lines {other.line} and {row.line} are the same; one is kept")
+    return asked
 
 
 def _with(sample: Sample, question: str, source: str, num_frames: int | None) -> Sample:

@@ -15,13 +15,14 @@ from typing import Any, ClassVar, Literal, get_args
 from lightning.pytorch.utilities import rank_zero_warn
 
 from slt_zoo.data.base import Expected, SLTDataModule
+from slt_zoo.data.formats.csl_daily import read_csl_list
 from slt_zoo.data.manifest import annotation_hash
 from slt_zoo.data.official import (
     Entry,
+    read_csl_daily,
     read_csl_daily_labels,
     read_csl_daily_pickle,
-    read_id_list,
-    read_official,
+    read_csl_split,
 )
 from slt_zoo.errors import AnnotationError, ConfigError, DatasetNotFoundError, first_few
 from slt_zoo.types import SPLITS, Media, Sample, Split
@@ -35,6 +36,10 @@ FRAMES_RESIZED = ("sentence/frames_*x*", "sentence_frames-*x*")
 VIDEO_MAP, PICKLE = "video_map.txt", "csl2020ct_v2.pkl"
 CVPR21 = ("annotations_cvpr21_text.jsonl", "annotations_cvpr21_text.jsonl.gz")
 CVPR21_SPLIT = "csl-daily.{split}"
+_WHICH = (
+    "Papers (SLRT, CV-SLT, Uni-Sign, the statistics of CVPR 2021) use cvpr21, the release's own table is smoothed; "
+    "scores on the two are not comparable"
+)
 
 
 class CSLDaily(SLTDataModule):
@@ -68,14 +73,14 @@ class CSLDaily(SLTDataModule):
     access = "page '2021_csl_daily' of the USTC sign language group; an agreement is signed by hand"
     versions: ClassVar[dict[str, dict[Split, Expected]]] = {
         "smoothed": {
-            "train": Expected(18400),
-            "dev": Expected(1077, "1feeff80eeea99053d6011e4470040a667f24e80d7a6d5767e18f5019f5d16e8"),
-            "test": Expected(1176, "4e0631e2b269ee8ae8ef838b54374f03e7890d919da4a4c6782258697eaa6d27"),
+            "train": Expected(18400, version="smoothed"),
+            "dev": Expected(1077, "1feeff80eeea99053d6011e4470040a667f24e80d7a6d5767e18f5019f5d16e8", "smoothed"),
+            "test": Expected(1176, "4e0631e2b269ee8ae8ef838b54374f03e7890d919da4a4c6782258697eaa6d27", "smoothed"),
         },
         "cvpr21": {
-            "train": Expected(18401, "bb03640f23d62c112491a080cb1bfbc1259d2b5e903682493b235cd15af32d74"),
-            "dev": Expected(1077, "7b9013d6aaecb9dc8491178e2ddaf479594244cf85a4d7d130376d56a301f3d4"),
-            "test": Expected(1176, "26fb96a41b24b24a19575d6d0792a187b554cbe4b05bd8757e3e6c954baf49ff"),
+            "train": Expected(18401, "bb03640f23d62c112491a080cb1bfbc1259d2b5e903682493b235cd15af32d74", "cvpr21"),
+            "dev": Expected(1077, "7b9013d6aaecb9dc8491178e2ddaf479594244cf85a4d7d130376d56a301f3d4", "cvpr21"),
+            "test": Expected(1176, "26fb96a41b24b24a19575d6d0792a187b554cbe4b05bd8757e3e6c954baf49ff", "cvpr21"),
         },
     }
     """By text version. Train of ``smoothed`` is what joining the release's split and annotation gives."""
@@ -99,6 +104,10 @@ class CSLDaily(SLTDataModule):
     def published(self, split: Split) -> Expected | None:
         """Counts and hashes of the chosen text version."""
         return self.versions[self.text_version].get(split)
+
+    def score_notes(self, split: Split) -> dict[str, Any]:
+        """The text version too: scores on the two are not comparable."""
+        return {**super().score_notes(split), "text_version": self.text_version}
 
     def corpus_folder(self) -> Path:
         """The folder ``CSL-Daily``."""
@@ -162,7 +171,7 @@ class CSLDaily(SLTDataModule):
     def _splits(self) -> dict[Split, list[str]]:
         whole = _find(self._folder, "split_1.txt")
         if whole is not None:
-            return {split: read_id_list(whole, split) for split in SPLITS}
+            return read_csl_split(whole)
         found: dict[Split, list[str]] = {}
         for split in SPLITS:
             path = _find(self._folder, f"split_1_{split}.txt")
@@ -172,7 +181,7 @@ class CSLDaily(SLTDataModule):
                     where=self._folder / "sentence_label" / f"split_1_{split}.txt",
                     todo="put split_1.txt of the release there",
                 )
-            found[split] = read_id_list(path, split)
+            found[split] = read_csl_list(path, split)
         return found
 
     @cached_property
@@ -180,10 +189,10 @@ class CSLDaily(SLTDataModule):
         """The file that was read, and its entries of all splits by id."""
         path, entries = self._read_smoothed() if self.text_version == "smoothed" else self._read_cvpr21()
         by_id = {e.id: e for e in entries}
-        if len(by_id) != len(entries):
+        if len(by_id) != len(entries):  # over several files; within one the reader tells the lines
             seen: set[str] = set()
             twice = [e.id for e in entries if e.id in seen or seen.add(e.id)]  # type: ignore[func-returns-value]
-            raise AnnotationError(f"{len(twice)} ids occur twice", where=path, found=first_few(twice))
+            raise AnnotationError(f"{len(twice)} ids occur in two files", where=path, found=first_few(twice))
         ids = {i for split in SPLITS for i in self._splits[split]}
         bare, extra = sorted(ids - set(by_id)), sorted(set(by_id) - ids)
         if bare or extra:
@@ -196,7 +205,7 @@ class CSLDaily(SLTDataModule):
         return path, by_id
 
     def _read_smoothed(self) -> tuple[Path, list[Entry]]:
-        readers: dict[str, Callable[[Path], list[Entry]]] = {VIDEO_MAP: _read_map, PICKLE: read_csl_daily_pickle}
+        readers: dict[str, Callable[[Path], list[Entry]]] = {VIDEO_MAP: read_csl_daily, PICKLE: read_csl_daily_pickle}
         for name, read in readers.items():
             path = _find(self._folder, name)
             if path is not None:
@@ -224,7 +233,7 @@ class CSLDaily(SLTDataModule):
             f"{self.corpus}: the text version {self.text_version!r} is not here",
             where=f"{self._folder / 'sentence_label'}, {self._folder}",
             expected=names,
-            todo=f"put the file there, or take data.text_version={other}; scores on the two are not comparable",
+            todo=f"put the file there, or take data.text_version={other}. {_WHICH}",
         )
 
     def _known_hash(self, version: str, split: Split) -> str | None:
@@ -239,7 +248,7 @@ class CSLDaily(SLTDataModule):
                     where=path,
                     expected=self.text_version,
                     found=f"hash {found[:12]} of ids, texts and glosses",
-                    todo=f"take data.text_version={other}",
+                    todo=f"take data.text_version={other}. {_WHICH}",
                 )
 
     def locate(self, sample: Sample) -> dict[str, Media]:
@@ -268,15 +277,6 @@ class CSLDaily(SLTDataModule):
                 "or features"
             )
         return super().media_advice(modality)
-
-
-def _read_map(path: Path) -> list[Entry]:
-    official = read_official(path)
-    if official.corpus != "CSLDaily":
-        raise AnnotationError(
-            f"this is a file of {official.corpus}", where=path, expected="video_map.txt of the release, with its header"
-        )
-    return official.entries
 
 
 def _find(folder: Path, name: str) -> Path | None:

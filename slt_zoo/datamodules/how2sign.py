@@ -16,8 +16,8 @@ from typing import Any, ClassVar, Literal
 
 from lightning.pytorch.utilities import rank_zero_warn
 
-from slt_zoo.data.annotations import read_text
 from slt_zoo.data.base import Expected, SLTDataModule
+from slt_zoo.data.formats.how2sign import NAME, times_are_realigned
 from slt_zoo.data.locations import FolderTree, named_folder
 from slt_zoo.data.manifest import Manifest
 from slt_zoo.data.official import Entry, read_how2sign
@@ -25,9 +25,6 @@ from slt_zoo.errors import AnnotationError, ConfigError, DatasetNotFoundError, f
 from slt_zoo.types import InputSpec, Media, Sample, Split
 
 __all__ = ["How2Sign", "repair_mojibake"]
-
-NAME = re.compile(r"(.{11})_([0-9_]+)-(\d+)-(rgb_front|rgb_side)")
-"""A ``SENTENCE_NAME``: id of the video, numbers of the sentences, signer, view. Ids may begin with ``-`` or ``_``."""
 
 _CSV = re.compile(r"how2sign(_realigned)?_(train|val|dev|test)\.(csv|tsv)")
 _IMAGES = (".png", ".jpg", ".jpeg")
@@ -140,9 +137,7 @@ class How2Sign(SLTDataModule):
         """
         path = self.annotation_file(split)
         entries = read_how2sign(path)
-        # the header decides and not the name, since people rename files
-        realigned = "START_REALIGNED" in read_text(path).split("\n", 1)[0].split("\t")
-        self._realigned[split] = realigned
+        self._realigned[split] = realigned = times_are_realigned(path)
         if self.cut == "clips" and realigned:
             rank_zero_warn(
                 f"{self.corpus} {split}: clips are joined with re-aligned texts ({path.name}). The shipped clips are "
@@ -152,7 +147,7 @@ class How2Sign(SLTDataModule):
         if self.cut == "realigned":
             self._require_times(entries, path, realigned)
         self._names[split] = [(entry.id, entry.video or "") for entry in entries]
-        return [self._sample(entry, split, path) for entry in self._told_mojibake(entries, split)]
+        return [self._sample(entry, split) for entry in self._told_mojibake(entries, split)]
 
     def _require_times(self, entries: list[Entry], path: Path, realigned: bool) -> None:
         lacking = [entry for entry in entries if entry.start is None or entry.end is None or not entry.video]
@@ -178,13 +173,7 @@ class How2Sign(SLTDataModule):
         rank_zero_warn(f"{what}; repaired: references were changed, scores are not comparable with published ones")
         return repaired
 
-    def _sample(self, entry: Entry, split: Split, path: Path) -> Sample:
-        if NAME.fullmatch(entry.id) is None:
-            raise AnnotationError(
-                f"line {entry.line}: {entry.id!r} is no SENTENCE_NAME",
-                where=f"{path}, line {entry.line}",
-                expected="<11 characters>_<numbers>-<signer>-rgb_front",
-            )
+    def _sample(self, entry: Entry, split: Split) -> Sample:
         return Sample(
             id=entry.id,
             split=split,
@@ -193,7 +182,7 @@ class How2Sign(SLTDataModule):
             sign_language=self.sign_language,
             signer=entry.signer,
             references=(entry.text,),
-            meta={"video": entry.video, "start": entry.start, "end": entry.end},
+            meta={"video": entry.video, "video_id": entry.id[:11], "start": entry.start, "end": entry.end},
         )
 
     def _compare_with_published(self, manifest: Manifest) -> None:

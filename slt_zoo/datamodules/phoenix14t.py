@@ -12,12 +12,9 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, ClassVar
 
-from lightning.pytorch.utilities import rank_zero_warn
-
-from slt_zoo.data.annotations import Row, read_rows
 from slt_zoo.data.base import Expected, SLTDataModule
-from slt_zoo.data.official import PHOENIX14T
-from slt_zoo.errors import AnnotationError, DatasetNotFoundError
+from slt_zoo.data.official import Entry, read_phoenix14t
+from slt_zoo.errors import DatasetNotFoundError
 from slt_zoo.types import Media, Sample, Split
 
 __all__ = ["Phoenix14T"]
@@ -91,34 +88,18 @@ class Phoenix14T(SLTDataModule):
             raise DatasetNotFoundError(
                 f"{self.corpus}: the annotation of {split} is missing", where=path, todo="unpack the release again"
             )
-        rows = list(read_rows(path, PHOENIX14T, "|"))
-        _refuse_complex_annotation(rows, path)
-        return [self._sample(row, split, path) for row in _without_doubles(rows, path)]
+        return [self._sample(entry, split) for entry in read_phoenix14t(path, split)]
 
-    def _sample(self, row: Row, split: Split, path: Path) -> Sample:
-        cells = row.cells
-        for column in ("start", "end"):
-            try:
-                int(cells[column])
-            except ValueError:
-                raise AnnotationError(
-                    f"line {row.line}: {column} is no number",
-                    where=f"{path}, line {row.line}, column {column}",
-                    found=repr(cells[column]),
-                    expected="-1, as in the release",
-                ) from None
-        sample_id = cells["name"].strip()
-        if not sample_id:
-            raise AnnotationError(f"line {row.line}: the name is empty", where=f"{path}, line {row.line}")
+    def _sample(self, entry: Entry, split: Split) -> Sample:
         return Sample(
-            id=sample_id.removeprefix(f"{split}/"),
+            id=entry.id,
             split=split,
-            text=cells["translation"],
+            text=entry.text,
             language=self.language,
             sign_language=self.sign_language,
-            gloss=tuple(cells["orth"].split()),
-            signer=cells["speaker"],
-            references=(cells["translation"],),
+            gloss=entry.gloss,
+            signer=entry.signer,
+            references=(entry.text,),
         )
 
     def locate(self, sample: Sample) -> dict[str, Media]:
@@ -137,30 +118,3 @@ class Phoenix14T(SLTDataModule):
 
 def _annotation(folder: Path, split: Split) -> Path:
     return folder / "annotations" / "manual" / f"PHOENIX-2014-T.{split}.corpus.csv"
-
-
-def _refuse_complex_annotation(rows: list[Row], path: Path) -> None:
-    marks = [row.line for row in rows if "__ON__" in row.cells["orth"] or "loc-" in row.cells["orth"]]
-    if marks:
-        raise AnnotationError(
-            "this is the complex annotation, whose glosses carry markers and whose texts end in ' .'",
-            where=f"{path}, line {marks[0]} and {len(marks) - 1} more",
-            todo="put PHOENIX-2014-T.<split>.corpus.csv of the release there",
-        )
-
-
-def _without_doubles(rows: list[Row], path: Path) -> list[Row]:
-    first: dict[str, Row] = {}
-    for row in rows:
-        name = row.cells["name"]
-        if name not in first:
-            first[name] = row
-        elif row.cells == first[name].cells:
-            rank_zero_warn(f"{path}: lines {first[name].line} and {row.line} are the same; one is kept")
-        else:
-            raise AnnotationError(
-                f"id {name!r} occurs on lines {first[name].line} and {row.line}, with different content",
-                where=path,
-                todo="remove one of the two rows",
-            )
-    return list(first.values())

@@ -360,18 +360,19 @@ class SLTModule(LightningModule):
             # every process has gathered everything: equal numbers, nothing to reduce
             self.log_dict({prefix + k: v for k, v in report.values.items()}, prog_bar=False)
             if name == MAIN:
-                main = replace(report, extra=self._score_notes(whole, len(manifest)))
+                main = replace(report, extra=self._score_notes(split, whole, len(manifest)))
         predictions = [
             Prediction(i, h, references[i], {n: found[i] for n, found in hypotheses.items() if n != MAIN})
             for i, h in hypotheses[MAIN].items()
         ]
         self.scored[split] = ScoredSplit(predictions, main, whole)
 
-    def _score_notes(self, whole: bool, size: int) -> dict[str, Any]:
+    def _score_notes(self, split: Split, whole: bool, size: int) -> dict[str, Any]:
         facts = asdict(self._data().facts())  # of what is scored, not of what was learnt from
         notes: dict[str, Any] = {"model": type(self).__name__, "target": self.target, **facts}
         notes |= {"trained_on": self.facts.corpus, "trained_on_simulated": self.facts.simulated}
         notes |= {"complete": whole, "split_size": size, "decoding": self.decoding_settings()}
+        notes |= self._data().score_notes(split)
         weights = self.trainer.ckpt_path
         if weights is not None and Path(weights).is_file():
             notes["checkpoint"] = loading.sha256_of(Path(weights))

@@ -133,8 +133,7 @@ def test_damage(corpus):
     for old, new, message in [
         ("|r v m q n w", "", "6 fields, expected 7"),
         ("|3|", "|x|", "not a whole number of frames"),
-        (IDS["train"][1], IDS["train"][0], "ids occur twice"),
-        (HEADER + "\n", "", "file of CSLDailyQA"),
+        (IDS["train"][1], IDS["train"][0], "occurs on lines 2 and 3, with different content"),
     ]:
         path.write_text(plain.replace(old, new, 1), encoding="utf-8")
         with pytest.raises(AnnotationError, match=message) as error:

@@ -157,7 +157,9 @@ class TestAnnotation:
             ("|regen im norden 2", "|regen|im norden 2", "line 3: 8 fields, expected 7"),
             ("|regen im norden 2", "", "line 3: 6 fields, expected 7"),
             ("train-2|train-2/1/*.png|-1|", "train-2|train-2/1/*.png|x|", "line 3: start is no number"),
-            ("train-2|", "train-1|", "occurs on lines 2 and 3"),
+            ("train-2|train-2/", "train-1|train-1/", "occurs on lines 2 and 3"),
+            ("train-2|", "train-1|", "line 3: name and video are of different samples"),
+            ("train-2|", "dev/train-2|", "line 3: a name of dev in the file of train"),
             ("train-2|", "|", "line 3: the name is empty"),
             ("regen im norden 2", "regen \0", "NUL"),
             ("REGEN NORD", "__ON__ REGEN", "complex annotation"),
@@ -256,7 +258,7 @@ class TestBinding:
         assert "data.poses" in str(error.value)
 
     def test_a_sample_in_two_splits(self, corpus):
-        change(corpus, "dev", "dev-1|", "train-1|")
+        change(corpus, "dev", "dev-1|dev-1/", "train-1|train-1/")
         with pytest.raises(DatasetError, match="1 samples of dev are also in train"):
             self.data(corpus).bind(InputSpec(modality="none"), SPLITS)
 
@@ -319,7 +321,7 @@ class TestBinding:
 
     def test_decomposed_file_names_are_found(self, corpus):
         for split in ("train",):
-            change(corpus, split, "train-1|", "schön|")
+            change(corpus, split, "train-1|train-1/", "schön|schön/")
             old = corpus / "features/mine/train/train-1.npy"
             old.rename(old.with_name(unicodedata.normalize("NFD", "schön.npy")))
         data = self.data(corpus)

@@ -1,0 +1,79 @@
+"""Which ids may name files: one rule for annotations of all corpora, lists of ids and stores."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from pathlib import Path
+
+from slt_zoo.data.annotations import read_text
+from slt_zoo.errors import AnnotationError, DatasetError
+from slt_zoo.types import SPLITS, Split
+
+__all__ = ["check_id", "read_subset", "why_unsound"]
+
+_LONGEST = 255
+"""Bytes of a name on the file systems in use."""
+
+
+def why_unsound(sample_id: str) -> str | None:
+    """Why an id may not become the name of a file; None: it may.
+
+    An id names files below the corpus's folders and must never lead out of them: it is a relative path of plain names,
+    mostly a single one. ``..``, absolute paths, backslashes, drives, NUL and other characters that are not seen are
+    refused, and so are those that are no part of file names on some systems.
+    """
+    if not sample_id:
+        return "it is empty"
+    if sample_id != sample_id.strip():
+        return "it begins or ends with a space"
+    hidden = next((c for c in sample_id if unicodedata.category(c) in ("Cc", "Cf", "Cs", "Zl", "Zp")), None)
+    if hidden is not None:
+        return f"it holds the character U+{ord(hidden):04X}"
+    foreign = re.search(r'[\\:*?"<>|]', sample_id)
+    if foreign is not None:
+        return f"it holds {foreign[0]!r}, which is no part of file names everywhere"
+    parts = sample_id.split("/")
+    if any(part in ("", ".", "..") for part in parts):
+        return "it leads out of the folder of its corpus" if ".." in parts or not parts[0] else "it is no plain path"
+    if any(len(part.encode()) > _LONGEST for part in parts):
+        return f"it is longer than the {_LONGEST} bytes of a file name"
+    return None
+
+
+def check_id(sample_id: str, where: object) -> str:
+    """The id, if it may name files.
+
+    Args:
+        sample_id: as annotated.
+        where: file and line, for the message.
+
+    Raises:
+        AnnotationError: it may not; see `why_unsound`.
+    """
+    why = why_unsound(sample_id)
+    if why is not None:
+        raise AnnotationError(
+            f"{sample_id[:120]!r} cannot be an id: {why}",
+            where=where,
+            expected="a name, or a relative path, without '..'",
+            todo="take the file of the release",
+        )
+    return sample_id
+
+
+def read_subset(folder: Path, split: Split) -> list[str] | None:
+    """Ids of ``<split>.files`` or ``<split>.txt`` in a folder, a line each, split prefixes removed; None: no file.
+
+    Raises:
+        DatasetError: the folder holds no such list at all, or one is damaged; names the line.
+    """
+    lists = {s: next((p for e in ("files", "txt") if (p := folder / f"{s}.{e}").is_file()), None) for s in SPLITS}
+    if not any(lists.values()):
+        raise DatasetError("no list of ids", where=folder, expected="train.files, dev.files or test.files (or .txt)")
+    path = lists[split]
+    if path is None:
+        return None
+    lines = ((number, line.strip()) for number, line in enumerate(read_text(path).split("\n"), 1))
+    ids = (check_id(line.removeprefix(f"{split}/"), f"{path}, line {number}") for number, line in lines if line)
+    return list(dict.fromkeys(ids))

@@ -71,6 +71,8 @@ class SLTDataModule(LightningDataModule):
     """Texts and glosses that are met beside those of the release: what they are, by `annotation_hash`."""
     empty_in_release: ClassVar[frozenset[str]] = frozenset()
     """Ids whose text is empty in the release itself: models of text see neither them nor an error, see `left_out`."""
+    remark: str = ""
+    """What a person should know of the version that is read before comparing scores."""
     signers_apart: bool = False
     """Whether no signer may be in train and in an evaluation split."""
     licence: ClassVar[str] = ""

@@ -13,6 +13,7 @@ from torch.utils.data import Dataset
 
 from slt_zoo.data.manifest import Manifest
 from slt_zoo.data.readers import open_reader
+from slt_zoo.data.retry import retry_read
 from slt_zoo.data.samplers import Key
 from slt_zoo.data.selection import effective_fps
 from slt_zoo.errors import MediaError
@@ -60,7 +61,11 @@ def read_clip(
                 found=len(clip.labels),
             )
         index = torch.arange(count) if pipeline.select is None else pipeline.select(clip, count, rng)
-        fields = reader.read(index)
+        try:
+            fields = reader.read(index)
+        except OSError as cause:
+            where = f"sample {sample.id}, {media.path!r}"
+            raise MediaError(f"cannot read: {cause.strerror or cause}", where=where) from cause
         clip = replace(
             clip, index=index, fps=None if source_fps is None else effective_fps(source_fps, index), **fields
         )
@@ -79,6 +84,28 @@ def _read_labels(media: Media, sample_id: str) -> Tensor:
             found=f"shape {labels.shape}, values {np.unique(labels)[:6].tolist()}",
         )
     return torch.from_numpy(labels.astype(np.int64))
+
+
+def _require_one_shape(clips: Sequence[Clip]) -> None:
+    """All clips of a batch have the shape of the first, but for their length.
+
+    Raises:
+        MediaError: one has not; names both.
+    """
+    for name in ("features", "frames", "pose"):
+        first = getattr(clips[0], name)
+        for clip in clips[1:]:
+            other = getattr(clip, name)
+            if first is None or other is None or first.shape[1:] == other.shape[1:]:
+                continue
+            kind = "features" if name == "features" else name
+            raise MediaError(
+                f"{kind} of different shapes in one batch",
+                where=f"samples {clips[0].sample.id} and {clip.sample.id}",
+                expected=f"{tuple(first.shape[1:])} a row, as in {clips[0].sample.media[kind].path!r}",
+                found=f"{tuple(other.shape[1:])} a row in {clip.sample.media[kind].path!r}",
+                todo="features of one extractor, and frames of one size: the model's transform may resize them",
+            )
 
 
 class ClipDataset(Dataset[Clip]):
@@ -118,8 +145,12 @@ class ClipDataset(Dataset[Clip]):
     def _read(self, index: int, epoch: int) -> Clip:
         sample = self.manifest[index]
         log.debug("reading %s", sample.id)  # before decoding: a decoder that crashes cannot say it afterwards
-        rng = np.random.default_rng([self.seed, epoch, index])
-        return read_clip(sample, self.spec, training=self.training, rng=rng, fps=self.fps)
+
+        def read() -> Clip:
+            rng = np.random.default_rng([self.seed, epoch, index])  # anew each time: a second try draws the same
+            return read_clip(sample, self.spec, training=self.training, rng=rng, fps=self.fps)
+
+        return retry_read(read, f"sample {sample.id}")
 
     def _read_or_skip(self, index: int, epoch: int) -> Clip | Unreadable:
         try:
@@ -142,6 +173,7 @@ class ClipDataset(Dataset[Clip]):
             raise MediaError(
                 f"{self.manifest.corpus} {self.manifest.split}: no sample of a batch could be read", found=bad
             )
+        _require_one_shape(good)
         batch = Batch.collate(good)
         batch.skipped = bad
         return batch

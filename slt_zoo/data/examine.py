@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 import warnings
 from collections import Counter
 from collections.abc import Sequence
@@ -9,9 +10,10 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from slt_zoo.data.base import SLTDataModule
-from slt_zoo.data.checks import ZERO_WIDTH, find_missing_media, shared_texts
+from slt_zoo.data.checks import ZERO_WIDTH, is_empty, report_texts, shared_texts
+from slt_zoo.data.examine_media import look_at_media, one_line
 from slt_zoo.data.manifest import Manifest
-from slt_zoo.data.readers import open_reader
+from slt_zoo.data.published import differences, version_of
 from slt_zoo.errors import DatasetError, first_few
 from slt_zoo.types import SPLITS, Split
 
@@ -68,119 +70,128 @@ def examine(data: SLTDataModule, *, splits: Sequence[Split] = SPLITS, read: int 
     Args:
         data: the corpus.
         splits: to look at.
-        read: media files to open in each split and kind, spread evenly; -1: all. Opening finds what cannot be read,
-            frame counts other than annotated and times past the end.
+        read: media files to open in each split and kind, spread evenly; -1: all. Opening finds what cannot be read
+            (three frames are decoded) and frame counts other than annotated. Whether media are there, and whether
+            segments lie within their videos, is looked at for all samples.
     """
     result = Examination(data.corpus, str(data.root))
     manifests: dict[Split, Manifest] = {}
     for split in splits:
+        told: list[str] = []
         try:
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore")  # what the corpus warns of is found again below, as findings
+            with warnings.catch_warnings(record=True) as caught:
+                warnings.simplefilter("always")
                 manifests[split] = data.manifest(split)
+            told = [str(w.message) for w in caught]
         except DatasetError as error:
-            result.findings.append(Finding("fault", split, str(error)))
+            result.findings.append(Finding("fault", split, one_line(error)))
+            continue
+        known, name = _found_below(data, manifests[split]), f"{data.corpus} {split}: "
+        told = [text.removeprefix(name) for text in dict.fromkeys(told) if text not in known]
+        result.findings.extend(Finding("note", split, text) for text in told)
     for split, manifest in manifests.items():
         result.splits[split] = {"samples": len(manifest), "texts": len(set(manifest.column("text")))}
         _against_published(result, data, manifest)
-        _texts(result, manifest)
-        _media(result, data, manifest, read)
-    if "train" in manifests:
-        _leaks(result, manifests)
+        _texts(result, data, manifest)
+        media = look_at_media(manifest, read, data.media_advice("frames"))
+        result.splits[split]["media"] = media.there
+        result.findings.extend(Finding("fault", split, text) for text in media.faults)
+        result.findings.extend(Finding("note", split, text) for text in media.notes)
+        result.read += media.opened
+    _leaks(result, data, manifests)
+    if data.remark:
+        result.findings.append(Finding("note", "", data.remark))
     return result
 
 
+def _found_below(data: SLTDataModule, manifest: Manifest) -> set[str]:
+    """What the corpus warns of and what is said again, in other words, by the functions below."""
+    published = differences(manifest, data.published(manifest.split), data.other_versions)
+    return {*report_texts(manifest), *(f"{data.corpus} {manifest.split}: {text}" for text in published)}
+
+
 def _against_published(result: Examination, data: SLTDataModule, manifest: Manifest) -> None:
-    row, expected = result.splits[manifest.split], data.expected.get(manifest.split)
+    row, expected = result.splits[manifest.split], data.published(manifest.split)
     row["published"] = None if expected is None else expected.samples
     if data.simulated:
         row["version"] = "simulated"
         return
-    known = expected.annotation_hash if expected else None
-    row["version"] = "unknown" if known is None else "release" if known == manifest.annotation_hash else "another"
+    row["version"] = version_of(manifest, expected, data.other_versions)
     row["annotation_hash"] = manifest.annotation_hash
-    if expected is not None and len(manifest) != expected.samples:
-        found = f"{len(manifest)} samples, the release has {expected.samples}"
-        result.findings.append(Finding("fault", manifest.split, found))
-    elif row["version"] == "another":
-        found = f"texts or glosses are not those of the release (hash {manifest.annotation_hash[:12]})"
+    for found in differences(manifest, expected, data.other_versions):
         result.findings.append(Finding("fault", manifest.split, found))
 
 
-def _texts(result: Examination, manifest: Manifest) -> None:
+def _texts(result: Examination, data: SLTDataModule, manifest: Manifest) -> None:
     texts: list[str] = manifest.column("text")
-    empty = [i for i, t in zip(manifest.ids, texts, strict=True) if not t.strip()]
+    empty = [i for i, t in zip(manifest.ids, texts, strict=True) if is_empty(t)]
+    known = [i for i in empty if i in data.empty_in_release]
     odd = sum(bool(t) and (t != " ".join(t.split()) or ZERO_WIDTH in t) for t in texts)
-    mojibake = sum("â\x80" in t or "Ã" in t for t in texts)
+    told = any("hold UTF-8 that was read" in f.text and f.split == manifest.split for f in result.findings)
+    mojibake = 0 if told else sum("\u00e2\u0080" in t or "\u00c3" in t for t in texts)
     repeated = len(texts) - len(set(texts))
     glosses = [g for g in manifest.column("gloss") if g is not None]
     questions = [q for q in manifest.column("question") if q is not None]
+    asked = zip(manifest.column("question"), texts, strict=True)
+    same = sum(q is not None and _bare(q) == _bare(t) for q, t in asked)
     for count, text in (
-        (len(empty), f"samples have an empty text ({first_few(empty, 3)})"),
+        (len(empty), f"samples have an empty text ({first_few(empty, 3)}), {len(known)} of them in the release"),
         (odd, "texts have outer, doubled, no-break or zero-width spaces"),
+        (sum(not unicodedata.is_normalized("NFC", t) for t in texts), "texts are not in Unicode's NFC form"),
         (mojibake, "texts hold UTF-8 that was read as Latin-1"),
         (repeated, "texts repeat another of the split"),
         (sum(not g for g in glosses), "samples have no gloss"),
         (sum(not q.strip() for q in questions), "questions are empty"),
+        (same, "questions are the translation itself: a model can copy them"),
     ):
         if count:
             result.findings.append(Finding("note", manifest.split, f"{count} {text}"))
 
 
-def _media(result: Examination, data: SLTDataModule, manifest: Manifest, read: int) -> None:
-    row = result.splits[manifest.split]
-    row["media"] = {}
-    kinds = sorted({kind for sample in manifest for kind in sample.media})
-    for kind in kinds:
-        missing, example = find_missing_media(manifest, kind)
-        row["media"][kind] = len(manifest) - len(missing)
-        if missing and len(missing) < len(manifest):
-            text = f"{len(missing)} samples have no {kind}: {first_few(missing, 3)}"
-            text += f"; there is no {example!r}" if example else ""
-            result.findings.append(Finding("fault", manifest.split, text))
-        if kind != "segments":
-            _open_some(result, manifest, kind, set(missing), read)
-    if not any(row["media"].values()):
-        advice = data.media_advice("frames")
-        result.findings.append(Finding("fault", manifest.split, f"there are no media of any kind; {advice}"))
+def _bare(text: str) -> str:
+    """Letters and digits alone, without case: a question mark does not make another sentence of a text."""
+    return "".join(c for c in text.casefold() if c.isalnum())
 
 
-def _open_some(result: Examination, manifest: Manifest, kind: str, missing: set[str], read: int) -> None:
-    there = [i for i in manifest.ids if i not in missing]
-    step = 1 if read < 0 else max(1, len(there) // max(read, 1))
-    chosen = there[::step][: len(there) if read < 0 else read]
-    for sample_id in chosen:
-        media = manifest.by_id(sample_id).media[kind]
-        try:
-            count = open_reader(kind, media, sample_id=sample_id).num_frames
-        except DatasetError as error:
-            result.findings.append(Finding("fault", manifest.split, str(error).replace("\n", ";")))
-            continue
-        whole = media.start is None and media.end is None and not media.stride
-        if whole and media.num_frames is not None and media.num_frames != count:
-            text = f"sample {sample_id}: {media.num_frames} frames annotated, {count} found"
-            result.findings.append(Finding("fault", manifest.split, text))
-    result.read += len(chosen)
-
-
-def _leaks(result: Examination, manifests: dict[Split, Manifest]) -> None:
-    train = manifests["train"]
-    known = Counter(c for text in train.column("text") for c in text if not c.isspace())
-    for split, manifest in manifests.items():
-        if split == "train":
-            continue
-        twice = sorted(set(train.ids) & set(manifest.ids))
+def _leaks(result: Examination, data: SLTDataModule, manifests: dict[Split, Manifest]) -> None:
+    train = manifests.get("train")
+    if train is not None:
+        for split, manifest in manifests.items():
+            if split != "train":
+                _leaks_from_train(result, data, train, manifest)
+    if "dev" in manifests and "test" in manifests:
+        twice = sorted(set(manifests["dev"].ids) & set(manifests["test"].ids))
         if twice:
-            text = f"{len(twice)} samples are also in train: {first_few(twice, 3)}"
-            result.findings.append(Finding("fault", split, text))
-        shared = shared_texts(train, manifest)
-        if shared:
-            text = f"{shared} of {len(manifest)} texts also occur in train, word for word"
-            result.findings.append(Finding("note", split, text))
-        new = Counter(c for text in manifest.column("text") for c in text if not c.isspace() and c not in known)
-        if new:
-            signs = first_few([repr(c) for c, _ in new.most_common()], 10)
-            text = (
-                f"{len(new)} characters ({new.total()} times) never occur in train: {signs}; a tokenizer made of train "
-            )
-            result.findings.append(Finding("note", split, text + "alone cannot write them"))
+            text = f"{len(twice)} samples are also in dev: {first_few(twice, 3)}"
+            result.findings.append(Finding("fault", "test", text))
+
+
+def _leaks_from_train(result: Examination, data: SLTDataModule, train: Manifest, manifest: Manifest) -> None:
+    split = manifest.split
+    twice = sorted(set(train.ids) & set(manifest.ids))
+    if twice:
+        result.findings.append(
+            Finding("fault", split, f"{len(twice)} samples are also in train: {first_few(twice, 3)}")
+        )
+    signers = sorted({s for s in manifest.column("signer") if s} & set(train.column("signer")))
+    if signers and data.signers_apart:
+        text = f"signers {first_few(signers)} are also in train, and the scheme of splits keeps signers apart"
+        result.findings.append(Finding("fault", split, text))
+    videos = sorted(_videos(train) & _videos(manifest))
+    if videos:
+        text = f"{len(videos)} videos are also in train: {first_few(videos, 3)}"
+        result.findings.append(Finding("fault", split, text))
+    shared = shared_texts(train, manifest)
+    if shared:
+        text = f"{shared} of {len(manifest)} texts also occur in train, word for word"
+        result.findings.append(Finding("note", split, text))
+    known = {c for text in train.column("text") for c in text}
+    new = Counter(c for text in manifest.column("text") for c in text if not c.isspace() and c not in known)
+    if new:
+        signs = first_few([repr(c) for c, _ in new.most_common()], 10)
+        text = f"{len(new)} characters ({new.total()} times) never occur in train: {signs}; a tokenizer made of train "
+        result.findings.append(Finding("note", split, text + "alone cannot write them"))
+
+
+def _videos(manifest: Manifest) -> set[str]:
+    return {s.meta["video_id"] for s in manifest if s.meta.get("video_id")}

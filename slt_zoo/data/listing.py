@@ -9,15 +9,23 @@ from collections.abc import Iterable
 from functools import cached_property
 from pathlib import Path
 
-from slt_zoo.errors import MissingMediaError, first_few, nearest
+from slt_zoo.errors import MediaError, MissingMediaError, first_few, nearest
 
-__all__ = ["FolderIndex", "require_path"]
+__all__ = ["FolderIndex", "is_folder", "require_path"]
 
 log = logging.getLogger(__name__)
 
 
 def _nfc(name: str) -> str:
     return unicodedata.normalize("NFC", name)
+
+
+def is_folder(entry: os.DirEntry[str]) -> bool:
+    """Whether an entry is a folder; a link that leads nowhere, or to itself, is none."""
+    try:
+        return entry.is_dir()
+    except OSError:
+        return False
 
 
 class FolderIndex:
@@ -40,6 +48,10 @@ class FolderIndex:
                 names = sorted(e.name for e in entries)
         except (FileNotFoundError, NotADirectoryError):
             return {}
+        except OSError as cause:  # no permission, a stale mount, a loop of links
+            raise MediaError(
+                f"cannot list the folder: {cause.strerror or cause}", where=repr(str(self.folder))
+            ) from cause
         return {_nfc(n): n for n in names}
 
     def names(self) -> list[str]:

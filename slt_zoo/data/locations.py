@@ -7,6 +7,9 @@ from collections.abc import Callable, Iterable
 from functools import cached_property
 from pathlib import Path
 
+from slt_zoo.data.listing import is_folder
+from slt_zoo.errors import DatasetError
+
 __all__ = ["FolderTree", "named_folder"]
 
 
@@ -51,8 +54,12 @@ class FolderTree:
                 if real in seen or not folder.is_dir():
                     continue
                 seen.add(real)
-                with os.scandir(folder) as entries:
-                    kinds = {e.name: e.is_dir() for e in entries if not e.name.startswith(".")}
+                try:
+                    with os.scandir(folder) as entries:
+                        kinds = {e.name: is_folder(e) for e in entries if not e.name.startswith(".")}
+                except OSError as cause:
+                    what = f"cannot list the folder: {cause.strerror or cause}"
+                    raise DatasetError(what, where=repr(str(folder)), todo="ask for the right to read it") from cause
                 folders = frozenset(name for name, is_folder in kinds.items() if is_folder)
                 found[folder] = (frozenset(kinds) - folders, folders)
                 below.extend(folder / name for name in sorted(folders) if not self._is_sample(name))

@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from slt_zoo.data.listing import is_folder
+from slt_zoo.errors import MediaError
 from slt_zoo.types import Split
 
 __all__ = ["Place", "find_place"]
@@ -44,8 +46,11 @@ def find_place(root: Path, split: Split, suffixes: Sequence[str]) -> Place | Non
     for folder in (*(root / name for name in names), root):
         if not folder.is_dir():
             continue
-        with os.scandir(folder) as entries:
-            found = {"" if e.is_dir() else os.path.splitext(e.name)[1] for e in entries}  # noqa: PTH122  # no Path a file
+        try:
+            with os.scandir(folder) as entries:
+                found = {"" if is_folder(e) else os.path.splitext(e.name)[1] for e in entries}  # noqa: PTH122  # no Path a file
+        except OSError as cause:
+            raise MediaError(f"cannot list the folder: {cause.strerror or cause}", where=repr(str(folder))) from cause
         for suffix in suffixes:
             if suffix in found and not (suffix == "" and folder == root and (root / split).is_dir()):
                 return Place(folder, suffix)

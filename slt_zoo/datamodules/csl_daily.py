@@ -100,6 +100,7 @@ class CSLDaily(SLTDataModule):
                 "unknown text_version", expected=" or ".join(get_args(TextVersion)), found=repr(text_version)
             )
         self.text_version, self.frames, self.pose_layout = text_version, frames, pose_layout
+        self.remark = f"text_version={text_version}. {_WHICH}"
 
     def published(self, split: Split) -> Expected | None:
         """Counts and hashes of the chosen text version."""

@@ -19,6 +19,17 @@ from slt_zoo.types import Media, Sample, Split
 
 __all__ = ["Phoenix14T"]
 
+_GFSLT = "the glosses of GFSLT-VLP's labels: word error rates against them are not comparable with the release's"
+_SIGNJOEY = "the texts of signjoey's labels, with ' .' appended, which lifts every score"
+_OTHER_VERSIONS = {
+    "5922fa039f38ef991287e9b300a9496a62ec38ce8083a8ed1f041a7ad8d7ccb2": _GFSLT,
+    "5b1c1afacbbab250b69b9e7c5d1fdb606a4f2ea26545d7694312da084664ff0b": _GFSLT,
+    "fe56bf8e95b2f690f1f754e44e5aa1d31c59acd0a6d84bcb81cd47e8aaa03cf1": _GFSLT,
+    "15c59859254a72232c498d24aa961adda487b6a3f22813476c2d94ea8777dad7": _SIGNJOEY,
+    "4f9a4291b79ae0ed8f605a71818921161e7fe163fb221614b8d903110339d720": _SIGNJOEY,
+    "5238cdb148bff813108c1b1c9b43f5dcd5fbd0583094f95fef08dc59dee2e8a1": _SIGNJOEY,
+}
+
 LEVELS = ("", "PHOENIX-2014-T", "PHOENIX-2014-T-release-v3/PHOENIX-2014-T")
 
 
@@ -48,6 +59,8 @@ class Phoenix14T(SLTDataModule):
         "dev": Expected(519, "d71b2cb681c62666bbe6081cd908dc407fec73f3a72d1132fe347a6b634ef676"),
         "test": Expected(642, "688c4713e5c8177b3b46e23f7e1f06bb58ec9196a14605993c308366cd0d58ca"),
     }
+
+    other_versions = _OTHER_VERSIONS
 
     def __init__(
         self, root: str, *, frames: str = "fullFrame-210x260px", pose_layout: str | None = None, **base: Any

@@ -96,6 +96,9 @@ def read_csl_daily_labels(path: Path) -> list[Entry]:
     else:
         numbered, unit = _json_lines(data, path), "line"
     entries = [_label(row, f"{path}, {unit} {number}", number) for number, row in numbered]
+    odd = [e.line for e in entries if (e.gloss is None) != (entries[0].gloss is None)]
+    if odd:
+        raise AnnotationError(f"{unit} {odd[0]}: glosses are in some rows and not in others", where=path)
     if not entries:
         raise AnnotationError("the file of labels is empty", where=path, expected="rows with name and text")
     return without_doubles(entries, path)

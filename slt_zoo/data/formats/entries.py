@@ -65,9 +65,10 @@ def whole_number(text: str, where: str) -> int:
     Raises:
         AnnotationError: it is none.
     """
-    if not _WHOLE.fullmatch(text.strip()):
+    digits = text.strip()
+    if not _WHOLE.fullmatch(digits):
         raise AnnotationError("not a whole number of frames", where=where, found=repr(text[:120]))
-    return int(text)
+    return int(digits)
 
 
 def check_encodable(text: str, where: str) -> str:

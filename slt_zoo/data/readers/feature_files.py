@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pickle
 import re
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from slt_zoo.data.compressed import gzip_bound
 from slt_zoo.data.readers.base import load_array
 from slt_zoo.data.readers.plain_pickle import as_array, bare_id, is_pickle, load_pickle, one_of
 from slt_zoo.errors import MediaError, first_few
@@ -94,6 +96,7 @@ def _safetensors(path: Path, item: str | None, where: str) -> NDArray[Any]:
 
 
 def _torch(path: Path, item: str | None, where: str) -> NDArray[Any]:
+    _refuse_bomb(path, where)
     try:
         content = torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as cause:
@@ -112,6 +115,22 @@ def _torch(path: Path, item: str | None, where: str) -> NDArray[Any]:
     if not isinstance(content, Tensor):
         raise MediaError("not a tensor", where=where, found=f"a {type(content).__name__}")
     return as_array(content.detach(), where)
+
+
+def _refuse_bomb(path: Path, where: str) -> None:
+    """A ``.pt`` file is a zip archive, whose parts say how large they unpack."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            size = sum(part.file_size for part in archive.infolist())
+    except (zipfile.BadZipFile, OSError, ValueError):
+        return  # an older .pt file, or none
+    bound = gzip_bound(path.stat().st_size)
+    if size > bound:
+        raise MediaError(
+            f"it unpacks to more than {bound:,} bytes: refused",
+            where=where,
+            found=f"{path.stat().st_size} bytes of zip",
+        )
 
 
 def _one_name(names: list[str], item: str | None, where: str) -> str:

@@ -72,7 +72,7 @@ class OpenPoseReader:
         if self._reader is None:
             frames = [_read(path, self._where) for path in self._files]
             coords, conf = follow_person(frames, _POINTS, self._where)
-            arrays = PoseArrays(coords[:, None], conf[:, None], self.points)
+            arrays = PoseArrays(coords[:, None], conf[:, None], self.points, pixels=True)
             self._reader = PoseReader(arrays, Media(str(self._files[0].parent), fps=self.fps), self._where)
         return self._reader.read(index)
 

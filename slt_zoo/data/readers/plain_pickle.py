@@ -24,6 +24,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from slt_zoo.data.compressed import ExpandsTooFarError, is_gzip, open_bounded
 from slt_zoo.errors import MediaError, first_few, nearest
 
 __all__ = ["as_array", "bare_id", "is_pickle", "load_pickle", "one_of"]
@@ -34,14 +35,10 @@ _NUMBER = re.compile(r"[fiu][1248]|b1")
 def is_pickle(path: Path) -> bool:
     """Whether a file begins like a pickle of protocol 2 or newer, gzipped or not; its name does not matter."""
     try:
-        with path.open("rb") as file:
-            head = file.read(2)
-        if head != b"\x1f\x8b":
-            return head[:1] == b"\x80"
-        with gzip.open(path) as unzipped:
-            return unzipped.read(1) == b"\x80"
+        with gzip.open(path) if is_gzip(path) else path.open("rb") as file:
+            return file.read(1) == b"\x80"
     except (EOFError, zlib.error, gzip.BadGzipFile):
-        return head == b"\x1f\x8b"  # a cut gzip file: `load_pickle` says so
+        return True  # a cut gzip file: `load_pickle` says so
 
 
 def load_pickle(path: Path, arrange: Callable[[Any], Any], where: str) -> Any:
@@ -64,6 +61,8 @@ def load_pickle(path: Path, arrange: Callable[[Any], Any], where: str) -> Any:
         raise MediaError(
             fault.what, where=where, expected=fault.expected, found=fault.found, todo=fault.todo
         ) from fault.__cause__
+    except ExpandsTooFarError as cause:
+        raise MediaError(str(cause.strerror), where=where, found=f"{stat.st_size} bytes of gzip") from cause
     except (EOFError, zlib.error, gzip.BadGzipFile) as cause:
         raise MediaError(
             f"the file is cut off or damaged: {cause}", where=where, found=f"{stat.st_size} bytes"
@@ -82,9 +81,7 @@ def load_pickle(path: Path, arrange: Callable[[Any], Any], where: str) -> Any:
 
 @lru_cache(maxsize=4)
 def _load(path: str, mtime: int, size: int, arrange: Callable[[Any], Any]) -> Any:
-    with Path(path).open("rb") as raw:
-        zipped = raw.read(2) == b"\x1f\x8b"
-    with gzip.open(path) if zipped else Path(path).open("rb") as file:
+    with open_bounded(Path(path)) as file:
         return arrange(_Unpickler(file).load())
 
 
@@ -98,13 +95,31 @@ def as_array(value: Any, where: str) -> NDArray[Any]:
         value = value.array
     if isinstance(value, Tensor):
         value = value.float().numpy() if value.dtype == torch.bfloat16 else value.numpy()
+    if isinstance(value, list | tuple) and _count(value, {}) > _MOST:
+        raise MediaError(
+            f"lists of more than {_MOST:,} numbers: refused",
+            where=where,
+            todo="a pickle can name one list many times over; write arrays instead of lists",
+        )
     try:
         array = np.asarray([] if value is None else value)
-    except ValueError:
+    except (ValueError, RecursionError):
         array = np.empty(0, dtype=object)
     if value is None or array.dtype.kind not in "fiub":
         raise MediaError("not an array of real numbers", where=where, found=f"a {type(value).__name__}")
     return array
+
+
+_MOST = 2**28
+
+
+def _count(value: list[Any] | tuple[Any, ...], known: dict[int, int]) -> int:
+    """Numbers in nested lists, each list counted once: ten lists of ten, ten deep, are few bytes and 10**10 numbers."""
+    if id(value) not in known:
+        known[id(value)] = _MOST + 1  # a list inside itself has no end
+        parts = (_count(v, known) if isinstance(v, list | tuple) else 1 for v in value)
+        known[id(value)] = sum(parts)
+    return known[id(value)]
 
 
 def bare_id(name: str) -> str:

@@ -30,6 +30,7 @@ class PoseArrays:
         points: K names.
         fps: frames a second; None: the container does not say it.
         nan_is_missing: NaN is how this container says that a point is missing, and no fault.
+        pixels: the layout counts in pixels.
     """
 
     coords: NDArray[Any]
@@ -37,6 +38,7 @@ class PoseArrays:
     points: tuple[str, ...]
     fps: float | None = None
     nan_is_missing: bool = False
+    pixels: bool = False
 
 
 def check_layout(points: tuple[str, ...], layout: str | None, where: str) -> None:
@@ -77,6 +79,7 @@ class PoseReader:
         part = frames_of(media, total, self.fps, where)
         self.num_frames = len(part)
         self._where, self._first, self._nan_is_missing = where, part.start, arrays.nan_is_missing
+        self._pixels = arrays.pixels
         cut = slice(part.start, part.stop)
         person = 0
         if persons > 1 and arrays.conf is not None:
@@ -93,6 +96,8 @@ class PoseReader:
         coords, conf, bad = self._clean(rows_of(index, self.num_frames))
         if bad.any():
             warn_few("poses that are not finite", self._where, self._describe_bad)
+        if self._pixels and conf.any():
+            self._tell_normalised(coords, conf)
         if not conf.any() and not self._clean(slice(None))[1].any():
             raise MediaError(f"no point is valid in any of {self.num_frames} frames", where=self._where)
         return {"pose": torch.from_numpy(coords), "conf": torch.from_numpy(conf), "points": self.points}
@@ -114,6 +119,12 @@ class PoseReader:
             conf = np.where(bad, np.float32(0), given).clip(0, 1)
         coords[conf == 0] = 0
         return coords, conf, bad
+
+    def _tell_normalised(self, coords: NDArray[np.float32], conf: NDArray[np.float32]) -> None:
+        seen = coords[conf > 0]
+        if len(seen) and seen.min() >= 0 and seen.max() <= 1:
+            text = "x and y in [0, 1]: normalised coordinates; the layout says pixels. A square is none any more there"
+            warn_few("poses in other units than their layout's", self._where, lambda: text)
 
     def _describe_bad(self) -> str:
         bad = self._clean(slice(None))[2]

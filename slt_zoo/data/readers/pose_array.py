@@ -18,6 +18,7 @@ __all__ = ["load_pose_array"]
 
 log = logging.getLogger(__name__)
 
+_PIXELS = ("openpose137",)
 _CONFIDENCE_THIRD = ("openpose137", "wholebody133")  # estimators in the image plane: x, y, confidence
 
 
@@ -43,8 +44,8 @@ def load_pose_array(path: Path, media: Media, where: str) -> PoseArrays:
     points = named_points(layout)
     coords = _split_axes(array, points, layout, where)
     if layout in _CONFIDENCE_THIRD and coords.shape[-1] == 3:
-        return PoseArrays(coords[..., :2], coords[..., 2], points)
-    return PoseArrays(coords, None, points, nan_is_missing=True)
+        return PoseArrays(coords[..., :2], coords[..., 2], points, pixels=layout in _PIXELS)
+    return PoseArrays(coords, None, points, nan_is_missing=True, pixels=layout in _PIXELS)
 
 
 def _split_axes(array: NDArray[Any], points: tuple[str, ...], layout: str, where: str) -> NDArray[Any]:

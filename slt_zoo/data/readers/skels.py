@@ -11,6 +11,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from slt_zoo.data.annotations import read_text
+from slt_zoo.data.compressed import ExpandsTooFarError, is_gzip, open_bounded
 from slt_zoo.data.pose_layouts import LAYOUTS
 from slt_zoo.data.readers.pose import PoseArrays, check_layout
 from slt_zoo.errors import MediaError, MissingMediaError, nearest
@@ -43,7 +45,7 @@ def skels_ids(path: str | Path) -> list[str]:
 @lru_cache(maxsize=8)
 def _ids(path: str, mtime: int, size: int) -> tuple[str, ...]:
     """Kept while the list stays as it is, since a corpus asks once a sample."""
-    lines = Path(path).read_text(encoding="utf-8-sig").splitlines()
+    lines = read_text(Path(path)).split("\n")
     return tuple(re.sub(r"^(train|dev|val|valid|validation|test)/", "", li.strip()) for li in lines if li.strip())
 
 
@@ -61,6 +63,8 @@ def load_skels(path: Path, media: Media, where: str) -> PoseArrays:
     check_layout(LAYOUTS["skels50"], media.layout, where)
     try:
         index = _index(str(path), stat.st_mtime_ns, stat.st_size)
+    except ExpandsTooFarError as cause:
+        raise MediaError(str(cause.strerror), where=where, found=f"{stat.st_size} bytes of gzip") from cause
     except (EOFError, zlib.error, gzip.BadGzipFile) as cause:
         raise MediaError(f"the gzip file is cut off or damaged: {cause}", where=where) from cause
     item = media.item or ""
@@ -84,9 +88,11 @@ class _SkelsIndex:
         ids = skels_ids(path)
         self.lines = {sample_id: line for line, sample_id in enumerate(ids)}
         zipped = path.suffix == ".gz"
+        if zipped and not is_gzip(path):
+            raise gzip.BadGzipFile("it does not begin as gzip files do")
         self._kept: list[bytes | NDArray[np.float32]] = []
         self._offsets = [0]
-        with gzip.open(path) if zipped else path.open("rb") as file:
+        with open_bounded(path) as file:
             for text in file:
                 self._offsets.append(self._offsets[-1] + len(text))
                 if zipped:

@@ -10,7 +10,6 @@ from __future__ import annotations
 import json
 import math
 import re
-import reprlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -21,7 +20,7 @@ from lightning.pytorch.utilities import rank_zero_warn
 from slt_zoo.data.annotations import read_text, unique_keys
 from slt_zoo.data.base import Expected, SLTDataModule
 from slt_zoo.data.checks import ZERO_WIDTH
-from slt_zoo.data.formats.entries import bare_name, check_encodable
+from slt_zoo.data.formats.entries import bare_name, check_encodable, shown
 from slt_zoo.data.ids import check_id
 from slt_zoo.data.official import Entry
 from slt_zoo.errors import AnnotationError, ConfigError, DatasetNotFoundError, UnknownNameError, first_few
@@ -94,7 +93,7 @@ def _from_json(line: str, where: str, number: int, language: str) -> Asked:
         )
     for key in ("id", "split", "question", "text", "language", "question_source"):
         if not isinstance(row[key], str):
-            raise AnnotationError(f"line {number}: {key} is no string", where=where, found=reprlib.repr(row[key]))
+            raise AnnotationError(f"line {number}: {key} is no string", where=where, found=shown(row[key]))
         check_encodable(row[key], f"{where}, key {key}")
     if row["question_source"] not in SOURCES:
         raise AnnotationError(
@@ -108,7 +107,7 @@ def _from_json(line: str, where: str, number: int, language: str) -> Asked:
         value = row[key]
         wrong = isinstance(value, bool) or not isinstance(value, kinds)
         if value is not None and (wrong or not 0 < value < math.inf):
-            raise AnnotationError(f"line {number}: {key} is no positive number", where=where, found=reprlib.repr(value))
+            raise AnnotationError(f"line {number}: {key} is no positive number", where=where, found=shown(value))
     try:
         split = as_split(row["split"])
     except UnknownNameError as cause:

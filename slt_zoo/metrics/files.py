@@ -41,6 +41,10 @@ def write_atomically(path: str | os.PathLike[str], text: str) -> None:
         temporary = Path(file.name)
         try:
             file.write(text)
+            file.flush()  # a full disk is noticed here, not where the file is closed
+        except OSError as cause:
+            temporary.unlink()
+            raise OSError(cause.errno, cause.strerror, str(path)) from cause
         except BaseException:
             temporary.unlink()
             raise

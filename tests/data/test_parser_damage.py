@@ -41,7 +41,7 @@ def bare(name: str) -> str:
 
 
 def whole(text: str) -> int | None:
-    return int(text) if re.fullmatch("-?[0-9]+", outer(text)) else None
+    return int(outer(text)) if re.fullmatch("-?[0-9]+", outer(text)) else None
 
 
 # What stands on a line: the fields of its sample, or None where it can be none.

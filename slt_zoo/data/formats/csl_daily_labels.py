@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 import json
 import pickle
-import reprlib
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -13,7 +12,7 @@ from typing import Any
 from slt_zoo.data.annotations import unique_keys
 from slt_zoo.data.compressed import read_bounded
 from slt_zoo.data.formats.csl_daily import csl_name, csl_signer
-from slt_zoo.data.formats.entries import Entry, bare_name, check_encodable, whole_number, without_doubles
+from slt_zoo.data.formats.entries import Entry, bare_name, check_encodable, shown, whole_number, without_doubles
 from slt_zoo.errors import AnnotationError
 
 __all__ = ["read_csl_daily_labels", "read_csl_daily_pickle"]
@@ -51,7 +50,7 @@ def read_csl_daily_pickle(path: Path) -> list[Entry]:
             "the pickle is not CSL-Daily's",
             where=path,
             expected="a dict with `info`: a list of name, label_char, label_gloss",
-            found=reprlib.repr(data),
+            found=shown(data),
         )
     return without_doubles([_info(row, f"{path}, entry {n}", n) for n, row in enumerate(rows, 1)], path)
 
@@ -66,7 +65,7 @@ def _info(row: Any, where: str, number: int) -> Entry:
             "an entry that is not CSL-Daily's",
             where=where,
             expected="name, signer, length, label_char, label_gloss",
-            found=reprlib.repr(row),
+            found=shown(row),
         ) from cause
     return Entry(
         name,
@@ -131,7 +130,7 @@ def _json_lines(data: bytes, path: Path) -> Iterable[tuple[int, Any]]:
 
 def _label(row: Any, where: str, number: int) -> Entry:
     if not isinstance(row, Mapping) or not isinstance(row.get("name"), str) or not isinstance(row.get("text"), str):
-        raise AnnotationError("a row without name and text", where=where, found=reprlib.repr(row))
+        raise AnnotationError("a row without name and text", where=where, found=shown(row))
     name = csl_name(bare_name(row["name"])[0], where)
     gloss, signer, count = row.get("gloss"), row.get("signer"), row.get("num_frames")
     return Entry(
@@ -148,7 +147,7 @@ def _label(row: Any, where: str, number: int) -> Entry:
 
 def _text(value: Any, where: str) -> str:
     if not isinstance(value, str):
-        raise AnnotationError("not a string", where=where, found=reprlib.repr(value))
+        raise AnnotationError("not a string", where=where, found=shown(value))
     return check_encodable(value, where)
 
 
@@ -156,5 +155,5 @@ def _tokens(value: Any, where: str) -> tuple[str, ...]:
     if isinstance(value, str):
         return tuple(_text(value, where).split())
     if not isinstance(value, list | tuple):
-        raise AnnotationError("not a list of strings", where=where, found=reprlib.repr(value))
+        raise AnnotationError("not a list of strings", where=where, found=shown(value))
     return tuple(_text(token, where) for token in value)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import reprlib
 import unicodedata
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
@@ -13,7 +14,7 @@ from lightning.pytorch.utilities import rank_zero_warn
 from slt_zoo.data.annotations import read_text
 from slt_zoo.errors import AnnotationError
 
-__all__ = ["Entry", "bare_name", "check_encodable", "numbered_lines", "whole_number", "without_doubles"]
+__all__ = ["Entry", "bare_name", "check_encodable", "numbered_lines", "shown", "whole_number", "without_doubles"]
 
 _WHOLE = re.compile(r"-?[0-9]{1,9}")
 
@@ -57,6 +58,11 @@ def numbered_lines(path: Path) -> Iterator[tuple[int, str]]:
     for number, line in enumerate(read_text(path).split("\n"), start=1):
         if line:
             yield number, line
+
+
+def shown(value: object) -> str:
+    """A value for a message, in 120 characters whatever it holds: nested lists of a pickle can be endless."""
+    return reprlib.repr(value)[:120]
 
 
 def whole_number(text: str, where: str) -> int:

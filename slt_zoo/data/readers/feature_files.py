@@ -75,10 +75,10 @@ def _by_name(content: Any) -> dict[str, Any]:
     entries = list(content.values()) if isinstance(content, dict) else content
     if not isinstance(entries, list) or not entries or not all(isinstance(e, dict) for e in entries):
         raise MediaError("not a pickle of features", expected=_LIST, found=f"a {type(content).__name__}")
-    if any("name" not in e or "sign" not in e for e in entries):
+    if any(not isinstance(e.get("name"), str) or "sign" not in e for e in entries):
         keys = ", ".join(str(k) for k in entries[0])
         raise MediaError("not a pickle of features", expected=_LIST, found=f"entries with {keys}")
-    signs = {bare_id(str(e["name"])): e["sign"] for e in entries}
+    signs = {bare_id(e["name"]): e["sign"] for e in entries}
     if len(signs) < len(entries):
         raise MediaError(f"{len(entries) - len(signs)} names occur twice", expected="one entry a sample")
     return signs

@@ -35,19 +35,19 @@ def write_atomically(path: str | os.PathLike[str], text: str) -> None:
     if path.is_dir():
         raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
     path.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.NamedTemporaryFile(
+    file = tempfile.NamedTemporaryFile(  # noqa: SIM115  # closed below: on a full disk that is where it fails
         "w", encoding="utf-8", newline="\n", dir=path.parent, prefix=f".{path.name}.", delete=False
-    ) as file:
-        temporary = Path(file.name)
-        try:
+    )
+    temporary = Path(file.name)
+    try:
+        with file:
             file.write(text)
-            file.flush()  # a full disk is noticed here, not where the file is closed
-        except OSError as cause:
-            temporary.unlink()
-            raise OSError(cause.errno, cause.strerror, str(path)) from cause
-        except BaseException:
-            temporary.unlink()
-            raise
+    except OSError as cause:
+        temporary.unlink()
+        raise OSError(cause.errno, cause.strerror, str(path)) from cause
+    except BaseException:
+        temporary.unlink()
+        raise
     mask = os.umask(0)
     os.umask(mask)
     temporary.chmod(0o666 & ~mask)  # a temporary file is private, a result is not

@@ -90,6 +90,149 @@ def test_the_real_annotation_is_the_release(shared_data, capsys):
     assert status == 1, "one frame folder of 642 is there"
 
 
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("version", ["smoothed", "cvpr21"])
+def test_the_real_csl_daily(shared_data, capsys, version):
+    status, found = examined(
+        capsys, "--corpus", "CSLDaily", "--root", str(shared_data / "csl_daily"), "--set", f"text_version={version}"
+    )
+    rows = found["splits"]
+    counts = {"smoothed": 18400, "cvpr21": 18401}
+    assert [rows[s]["published"] for s in rows] == [rows[s]["samples"] for s in rows] == [counts[version], 1077, 1176]
+    assert {rows[s]["version"] for s in ("dev", "test")} == {version}, "which text it is, told by its hash"
+    said = notes(found)
+    assert f"text_version={version}" in said and "use cvpr21" in said
+    assert ("S000005_P0004_T00" in said and "S000007_P0003_T00" in said) is (version == "smoothed")
+    assert "train: 3 samples are shorter than 4 x (glosses + repeats): S003556_P0001_T00" in said
+    assert f"dev: {43 if version == 'cvpr21' else 35} characters" in said
+    assert faults(found).count("no media of any kind") == 3 and status == 1
+    assert found["licence"] == "by signed agreement, research only" and "USTC" in found["access"]
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize(("scheme", "empty"), [("si", (10, 1, 1)), ("sd", (6, 1, 5))])
+def test_the_real_gsl(shared_data, capsys, scheme, empty):
+    _, found = examined(capsys, "--corpus", "GSL", "--root", str(shared_data / "gsl"), "--set", f"split={scheme}")
+    said = notes(found)
+    for split, count in zip(("train", "dev", "test"), empty, strict=True):
+        assert f"{split}: {count} samples have an empty text" in said and f"{count} of them in the release" in said
+    assert {row["version"] for row in found["splits"].values()} == {"release"}
+    assert ("5 samples of annotations.csv are in no list" in said) is (scheme == "si")
+    assert "signers" not in faults(found), "signer 3 is in dev and test alone"
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize(
+    ("corpus", "root", "questions", "same"),
+    [
+        ("Phoenix14TQA", "phoenix14t", "phoenix14t_qa", {"train": 39, "test": 4}),
+        ("CSLDailyQA", "csl_daily", "csl_daily_qa", {"dev": 91, "test": 96}),
+    ],
+)
+def test_real_questions_that_are_the_answer(shared_data, capsys, corpus, root, questions, same):
+    words = ["--corpus", corpus, "--root", str(shared_data / root), "--set", f"questions={shared_data / questions}"]
+    _, found = examined(capsys, *words)
+    for split, count in same.items():
+        assert f"{split}: {count} questions are the translation itself" in notes(found)
+    if corpus == "CSLDailyQA":
+        assert "train: CSLDailyQA: no questions of train" in faults(found) and "\n" not in found["findings"][0]["text"]
+        assert "test: 2 questions are empty" in notes(found)
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_the_real_how2sign(shared_data, capsys):
+    _, found = examined(capsys, "--corpus", "How2Sign", "--root", str(shared_data / "how2sign"))
+    assert {s: r["version"] for s, r in found["splits"].items()} == {"dev": "release", "test": "release"}
+    assert notes(found).count("hold UTF-8 that was read as Latin-1") == 2 and "train: How2Sign: no" in faults(found)
+
+
+# Damaged copies.
+
+
+def test_images_that_break_and_frames_that_are_missing(simulated, tmp_path, capsys):
+    root = tmp_path / "corpus"
+    shutil.copytree(simulated("Phoenix14T", samples=(3, 2, 2), seed=3, render=("frames",), frame_size=(52, 64)), root)
+    folders = sorted(p.parent for p in root.rglob("*0001.png") if p.parent.parent.name == "train")
+    images = sorted(folders[0].glob("*.png"))
+    images[0].write_bytes(images[0].read_bytes()[:60])
+    sorted(folders[1].glob("*.png"))[2].unlink()
+    for image in folders[2].glob("*.png"):
+        image.unlink()
+    status, found = examined(capsys, "--corpus", "Phoenix14T", "--root", str(root), "--read", "-1")
+    assert status == 1
+    said = faults(found)
+    assert "cannot decode" in said and images[0].name in said
+    assert f"sample {folders[2].name}: 0 frames" in said
+    assert "the frames have a gap, first missing number 3" in notes(found)
+    assert "expected 210x260, as the folder is called, got 52x64" in notes(found)
+
+
+def video(path, seconds):
+    import av
+    import numpy as np
+
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("mpeg4", rate=10)
+        stream.width = stream.height = 32
+        for _ in range(round(seconds * 10)):
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(np.zeros((32, 32, 3), np.uint8), format="rgb24")))
+        container.mux(stream.encode())
+
+
+def how2sign(root, split, name, rows):
+    header = ["VIDEO_ID", "VIDEO_NAME", "SENTENCE_ID", "SENTENCE_NAME", "START_REALIGNED", "END_REALIGNED", "SENTENCE"]
+    lines = ["\t".join(header)]
+    for number, (start, end) in enumerate(rows):
+        cells = [name, f"{name}-5-rgb_front", f"{name}_{number}", f"{name}_{number}-5-rgb_front"]
+        lines.append("\t".join([*cells, str(start), str(end), f"Sentence {number} of {split}."]))
+    (root / f"how2sign_realigned_{split}.csv").write_text("\n".join(lines) + "\n", encoding="utf-8")
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_segments_past_the_end_of_their_videos(tmp_path, capsys):
+    names = {"train": "abcdefghijk", "val": "bbcdefghijk", "test": "abcdefghijk"}
+    how2sign(tmp_path, "train", names["train"], [(0, 1), (1.5, 2.5), (2.4, 3), (0.5, 2.05)])
+    how2sign(tmp_path, "val", names["val"], [(0, 1)])
+    how2sign(tmp_path, "test", names["test"], [(0, 1)])
+    video(tmp_path / "videos/abcdefghijk-5-rgb_front.mp4", 2)
+    (tmp_path / "videos/bbcdefghijk-5-rgb_front.mp4").write_bytes(b"\0\0\0\x18ftypmp42cut off")
+    status, found = examined(capsys, "--corpus", "How2Sign", "--root", str(tmp_path), "--read", "0")
+    assert status == 1 and found["read"] == 0, "told without decoding anything"
+    assert "train: 1 segments lie past the end of their video: abcdefghijk_2-5-rgb_front 2.4-3 s of 2.00 s" in faults(
+        found
+    )
+    assert "train: 1 segments end past the end of their video and are cut: abcdefghijk_1-5" in notes(found)
+    assert "dev: sample bbcdefghijk_0-5-rgb_front: cannot read the length" in faults(found)
+    assert "test: 1 videos are also in train: abcdefghijk" in faults(found)
+    _, found = examined(capsys, "--corpus", "How2Sign", "--root", str(tmp_path), "--read", "-1")
+    assert "segment 2.4-3 s lies past the end" in faults(found) and found["read"] == 6
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_a_signer_on_both_sides_of_a_scheme_that_keeps_signers_apart(tmp_path, capsys):
+    takes = {"train": "kep1_signer3_rep1_sentences", "dev": "kep2_signer3_rep1_sentences"}
+    takes["test"] = "kep3_signer4_rep1_sentences"
+    lines = {split: f"{take}/sentences0000" for split, take in takes.items()}
+    annotation = "\n".join(f"{path}|γεια {split}|ΓΕΙΑ" for split, path in lines.items())
+    (tmp_path / "annotations.csv").write_text(annotation, encoding="utf-8")
+    for split, path in lines.items():
+        for name in ("gsl_split_SI", "GSL_SD"):
+            (tmp_path / f"{name}_{split}.csv").write_text(f"kep1/{path}|ΓΕΙΑ\n", encoding="utf-8")
+    for scheme, told in (("si", True), ("sd", False)):
+        _, found = examined(capsys, "--corpus", "GSL", "--root", str(tmp_path), "--set", f"split={scheme}")
+        assert ("dev: signers 3 are also in train" in faults(found)) is told
+        assert "test: signers" not in faults(found)
+
+
+def test_ids_in_dev_and_test(root, capsys):
+    rows = annotation(root, "dev").read_text("utf-8").splitlines()
+    with annotation(root, "test").open("a", encoding="utf-8") as file:
+        file.write(rows[1] + "\n")
+    _, found = examined(capsys, "--corpus", "Phoenix14T", "--root", str(root))
+    assert "test: 1 samples are also in dev" in faults(found)
+
+
 @pytest.mark.parametrize(
     ("words", "told"),
     [

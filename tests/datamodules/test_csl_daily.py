@@ -6,6 +6,7 @@ import gzip
 import json
 import os
 import pickle
+import re
 from pathlib import Path
 
 import numpy as np
@@ -108,6 +109,7 @@ def test_a_text_version_that_is_not_there(corpus):
     with pytest.raises(DatasetNotFoundError, match="text version 'cvpr21' is not here") as error:
         CSLDaily(str(corpus), text_version="cvpr21").manifest("dev")
     assert "annotations_cvpr21_text.jsonl" in str(error.value) and "text_version=smoothed" in str(error.value)
+    assert "Papers (SLRT, CV-SLT, Uni-Sign" in str(error.value) and "use cvpr21" in str(error.value)
     label(corpus).unlink()
     with pytest.raises(DatasetNotFoundError, match="'smoothed' is not here"):
         CSLDaily(str(corpus)).manifest("dev")
@@ -142,6 +144,77 @@ def test_damage(corpus):
     path.write_text("\n".join(line for line in plain.split("\n") if IDS["dev"][0] not in line), encoding="utf-8")
     with pytest.warns(UserWarning, match="differ"), pytest.raises(AnnotationError, match="no sample of dev is annot"):
         CSLDaily(str(corpus)).manifest("dev")
+
+
+@pytest.mark.filterwarnings("ignore:.*split file and annotation differ")
+def test_rows_that_stand_twice(corpus):
+    path, lines = label(corpus), label(corpus).read_text("utf-8").split("\n")
+    path.write_text("\n".join([*lines[:-1], lines[1], ""]), encoding="utf-8")
+    with pytest.warns(UserWarning, match="lines 2 and 6 are the same; one is kept"):
+        assert CSLDaily(str(corpus)).manifest("train").ids == IDS["train"]
+    path.write_text("\n".join([*lines[:-1], lines[1].replace("书", "车"), ""]), encoding="utf-8")
+    with pytest.raises(AnnotationError, match="occurs on lines 2 and 6, with different content") as error:
+        CSLDaily(str(corpus)).manifest("train")
+    assert IDS["train"][0] in str(error.value) and str(path) in str(error.value)
+
+
+@pytest.mark.filterwarnings("ignore:.*split file and annotation differ")
+def test_tables_without_header(corpus):
+    expected = {split: list(CSLDaily(str(corpus)).manifest(split)) for split in SPLITS}
+    for name in ("video_map.txt", "split_1.txt"):
+        path = label(corpus, name)
+        path.write_text(path.read_text("utf-8").split("\n", 1)[1], encoding="utf-8")
+    assert {split: list(CSLDaily(str(corpus)).manifest(split)) for split in SPLITS} == expected
+    path = label(corpus)
+    path.write_text(path.read_text("utf-8").replace("|r v m q n w", "|你 有 几 本 书 ？", 1), encoding="utf-8")
+    with pytest.raises(AnnotationError, match="line 1: without a header this could be a file of questions") as error:
+        CSLDaily(str(corpus)).manifest("train")
+    assert str(path) in str(error.value) and HEADER in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("|dev", "|tset", "line 4: unknown split 'tset'"),
+        ("|dev", "", "line 4: no split"),
+        ("|dev", "|", "line 4: no split"),
+        ("|dev", "|dev|x", "line 4: 3 fields, expected 2"),
+        (f"{IDS['dev'][0]}|dev", f"{IDS['train'][0]}|dev", "is in train on line 2 and in dev on line 4"),
+        (IDS["dev"][0], "S1_P1_T0", "'S1_P1_T0' is no name of CSL-Daily"),
+        (f"{IDS['dev'][0]}|dev\n", "name|split\n", "'name' is no name of CSL-Daily"),
+    ],
+)
+def test_damage_of_the_split_file(corpus, old, new, message):
+    path = label(corpus, "split_1.txt")
+    text = path.read_text("utf-8")
+    assert old in text
+    path.write_text(text.replace(old, new, 1), encoding="utf-8")
+    with pytest.raises(AnnotationError, match=re.escape(message)) as error:
+        CSLDaily(str(corpus)).manifest("dev")
+    assert str(path) in str(error.value) and "line" in str(error.value)
+
+
+def test_lines_of_the_split_file_that_stand_twice(corpus):
+    path = label(corpus, "split_1.txt")
+    path.write_text(path.read_text("utf-8") + f"{IDS['dev'][0]}|val\n", encoding="utf-8")
+    with pytest.warns(UserWarning, match="1 lines stand twice, first line 6; one is kept"):
+        assert CSLDaily(str(corpus)).manifest("dev").ids == IDS["dev"]
+
+
+def test_words_of_another_text_are_told(corpus):
+    path = label(corpus)
+    path.write_text(path.read_text("utf-8").replace("本 书 。|r v", "本 车 。|r v", 1), encoding="utf-8")
+    with pytest.warns(
+        UserWarning, match="1 rows have other characters in their words than in their text, first line 2"
+    ):
+        assert CSLDaily(str(corpus)).manifest("train")[0].text == "我有0本书。"
+
+
+def test_scores_know_the_text_version(corpus):
+    for version in ("smoothed", "cvpr21"):
+        data = CSLDaily(str(corpus), text_version=version)
+        assert data.score_notes("dev") == {"text_version": version}
+        assert f"text_version={version}" in data.remark and "use cvpr21" in data.remark
 
 
 def test_a_pickle_that_wants_more_than_data_is_refused(corpus):

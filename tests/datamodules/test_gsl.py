@@ -7,8 +7,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from slt_zoo import GSL, InputSpec
+from slt_zoo import GSL, InputSpec, SignAttention
 from slt_zoo.errors import AnnotationError, ConfigError, DatasetError, DatasetNotFoundError, MissingMediaError
+from slt_zoo.testing import quick_trainer
 from slt_zoo.types import SPLITS
 
 COUNTS = {"si": {"train": 8821, "dev": 588, "test": 881}, "sd": {"train": 8189, "dev": 1063, "test": 1043}}
@@ -59,6 +60,64 @@ def test_signers_of_the_two_schemes(shared_data):
     }
     assert signers["si"]["dev"] == signers["si"]["test"] == {"3"} and "3" not in signers["si"]["train"]
     assert len(signers["sd"]["train"]) == len(signers["sd"]["test"]) == 7
+
+
+NEEDS_TEXT = InputSpec(modality="none", needs=frozenset({"text"}))
+NEEDS_GLOSS = InputSpec(modality="none", needs=frozenset({"gloss"}))
+LEFT = {
+    "si": {"train": 8811, "dev": 587, "test": 880},
+    "sd": {"train": 8183, "dev": 1062, "test": 1038},
+}
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("scheme", ["si", "sd"])
+def test_texts_that_are_empty_in_the_release_are_left_out_of_translation(shared_data, scheme):
+    data = GSL(str(shared_data / "gsl"), split=scheme)
+    assert {split: len(data.manifest(split)) for split in SPLITS} == COUNTS[scheme]
+    gone = COUNTS[scheme]["dev"] - LEFT[scheme]["dev"]
+    with pytest.warns(UserWarning, match=f"dev: {gone} of .* have an empty text in the release and are left out"):
+        data.bind(NEEDS_TEXT, SPLITS)
+    assert {split: len(data.manifest(split)) for split in SPLITS} == LEFT[scheme]
+    assert all(text.strip() for split in SPLITS for text in data.manifest(split).column("text"))
+    assert not data.partial and not data.skipped, "the corpus's own evaluation set, and nobody's choice"
+    ids = data.score_notes("dev")["left_out"]["ids"]
+    assert len(ids) == gone and not set(ids) & set(data.manifest("dev").ids)
+    data.bind(NEEDS_GLOSS, SPLITS)
+    assert {split: len(data.manifest(split)) for split in SPLITS} == COUNTS[scheme], "recognition has them"
+    assert data.score_notes("dev") == {}
+
+
+def test_scores_say_what_was_left_out(corpus, tmp_path):
+    take = "health4_signer3_rep4_sentences"
+    for name, line in {"test": f"health4/{take}/sentences0004|A\n"}.items():
+        path = listed(corpus, name)
+        path.write_text(path.read_text("utf-8") + line, encoding="utf-8")
+    source = annotation(corpus)
+    source.write_text(source.read_text("utf-8") + f"\n{take}/sentences0004| |A", encoding="utf-8")
+    for split in SPLITS:
+        for path, *_ in rows(split):
+            file = corpus / f"features/mine/{path}.npy"
+            file.parent.mkdir(parents=True, exist_ok=True)
+            np.save(file, np.ones((8, 4), np.float32))
+    model = SignAttention(target="text", modality="features", d_model=8, nhead=2, dim_feedforward=16)
+    data = GSL(str(corpus), features="mine")
+    model.prepare(data)
+    trainer = quick_trainer(tmp_path)
+    trainer.test(model, datamodule=data, verbose=False)
+    scored = model.scored["test"]
+    assert scored.complete and len(scored.predictions) == scored.report.num_samples == 2
+    assert scored.report.extra["left_out"]["ids"] == [f"{take}/sentences0004"]
+    assert scored.report.extra["split_size"] == 2
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_any_other_empty_text_stays_an_error_in_evaluation(corpus):
+    change(annotation(corpus), "καλή μέρα test 1", "\u00a0")
+    for policy in ("error", "skip"):
+        with pytest.raises(ConfigError, match="no text for 1 of 2") as error:
+            GSL(str(corpus), on_bad_sample=policy).bind(NEEDS_TEXT, ["test"])
+        assert rows("test")[1][0] in str(error.value)
 
 
 # Small copies.

@@ -83,6 +83,23 @@ def test_other_glosses_are_told_apart_by_their_hash(shared_data, tmp_path):
         Phoenix14T(str(tmp_path)).manifest("dev")
 
 
+@pytest.mark.parametrize(
+    ("labels", "message"),
+    [("gfslt_labels", "the glosses of GFSLT-VLP's labels"), ("signjoey_annotations", "the texts of signjoey's labels")],
+)
+@pytest.mark.parametrize("split", SPLITS)
+def test_the_labels_of_baselines_are_told_by_name(shared_data, tmp_path, labels, message, split):
+    path = shared_data / f"phoenix14t/variants/{labels}.{split}.jsonl.gz"
+    rows = [json.loads(line) for line in gzip.decompress(path.read_bytes()).decode().split("\n") if line]
+    (tmp_path / "annotations/manual").mkdir(parents=True)
+    lines = [f"{r['name']}||-1|-1|S|{r['gloss']}|{r['text']}" for r in rows]
+    annotation(tmp_path, split).write_text("\n".join([HEADER, *lines, ""]), encoding="utf-8")
+    with pytest.warns(
+        UserWarning, match=f"{split}: texts or glosses are not those of the release .* these are {message}"
+    ):
+        Phoenix14T(str(tmp_path)).manifest(split)
+
+
 def test_real_frames_missing_and_present(shared_data):
     data = Phoenix14T(str(shared_data / "phoenix14t"))
     with pytest.raises(MissingMediaError, match="641 of 642 samples have no frames"):

@@ -107,10 +107,10 @@ def _json_lines(data: bytes, path: Path) -> Iterable[tuple[int, Any]]:
     try:
         text = data.decode("utf-8-sig")
     except UnicodeDecodeError as cause:
-        line = data[: cause.start].count(b"\n") + 1
+        broken = data[: cause.start].count(b"\n") + 1
         raise AnnotationError(
             "these labels are neither JSON lines nor a pickle of plain data",
-            where=f"{path}, line {line}",
+            where=f"{path}, line {broken}",
             found=str(cause),
             todo="take the file of the release of labels again",
         ) from cause

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
@@ -14,23 +13,16 @@ from lightning.pytorch.overrides.distributed import UnrepeatedDistributedSampler
 from lightning.pytorch.utilities import rank_zero_warn
 from torch.utils.data import DataLoader
 
-from slt_zoo.data.checks import (
-    check_needs,
-    check_splits_apart,
-    find_missing_media,
-    is_empty,
-    report_texts,
-    shared_texts,
-)
+from slt_zoo.data.checks import check_needs, check_splits_apart, find_missing_media, report_texts, shared_texts
 from slt_zoo.data.clips import ClipDataset
-from slt_zoo.data.ids import read_subset
 from slt_zoo.data.manifest import Manifest
-from slt_zoo.data.media_checks import check_feature_lengths, frame_size_hint
+from slt_zoo.data.media_checks import first_look
 from slt_zoo.data.places import Place, find_place
 from slt_zoo.data.published import Expected, differences
 from slt_zoo.data.readers import skels_ids
 from slt_zoo.data.samplers import TrainBatches, TrainLoader
-from slt_zoo.errors import ConfigError, DatasetError, MissingMediaError, first_few
+from slt_zoo.data.subsets import choose_share, choose_subset, empty_texts, incomplete, without
+from slt_zoo.errors import ConfigError, MissingMediaError, first_few
 from slt_zoo.types import Batch, DataFacts, InputSpec, Media, Sample, Split, as_split
 
 __all__ = ["Expected", "SLTDataModule"]
@@ -350,23 +342,13 @@ class SLTDataModule(LightningDataModule):
     # Inside.
 
     def _reduce(self, manifest: Manifest) -> Manifest:
+        whole = len(manifest)
         if self.subset is not None:
-            ids = read_subset(Path(self.subset).expanduser(), manifest.split)
-            if ids is not None:
-                unknown = [i for i in ids if i not in set(manifest.ids)]
-                if unknown:
-                    raise DatasetError(
-                        f"{self.corpus} {manifest.split}: {len(unknown)} ids of the subset are not in the corpus",
-                        where=self.subset,
-                        found=first_few(unknown),
-                    )
-                if len(ids) < len(manifest):
-                    self.partial.add(manifest.split)  # scores on it are not scores of the split
-                manifest = manifest.subset(ids)
+            manifest = choose_subset(manifest, self.subset)
+            if len(manifest) < whole:
+                self.partial.add(manifest.split)  # scores on it are not scores of the split
         if manifest.split == "train" and self.train_fraction < 1:
-            keep = max(1, round(self.train_fraction * len(manifest)))
-            by_hash = sorted(manifest.ids, key=lambda i: hashlib.sha256(f"{self.seed}:{i}".encode()).digest())
-            manifest = manifest.subset(by_hash[:keep])
+            manifest = choose_share(manifest, self.train_fraction, self.seed)
         return manifest
 
     def _compare_with_published(self, manifest: Manifest) -> None:
@@ -382,11 +364,10 @@ class SLTDataModule(LightningDataModule):
         if "text" not in spec.needs or not self.empty_in_release:
             return
         manifest = self.manifest(split)
-        texts = zip(manifest.ids, manifest.column("text"), strict=True)
-        gone = [i for i, text in texts if i in self.empty_in_release and is_empty(text)]
+        gone = empty_texts(manifest, self.empty_in_release)
         if gone:
             self._with_left_out[split], self.left_out[split] = manifest, gone
-            self._manifests[split] = manifest.subset(set(manifest.ids) - set(gone))
+            self._manifests[split] = without(manifest, gone)
             rank_zero_warn(
                 f"{self.corpus} {split}: {len(gone)} of {len(manifest)} samples have an empty text in the release and "
                 f"are left out: {first_few(gone)}"
@@ -397,15 +378,13 @@ class SLTDataModule(LightningDataModule):
         if split != "train" or self.on_bad_sample != "skip":
             return
         manifest = self.manifest(split)
-        columns = [manifest.column(need) for need in spec.needs & {"text", "gloss", "question"}]
-        empty = [i for i, *values in zip(manifest.ids, *columns, strict=True) if any(map(is_empty, values))]
+        empty = incomplete(manifest, spec.needs)
         if 0 < len(empty) < len(manifest):
             self._skip(split, empty, "with an empty text, gloss or question")
 
     def _skip(self, split: Split, ids: list[str], why: str) -> None:
-        gone = set(ids)
         self.skipped.setdefault(split, []).extend(ids)
-        self._manifests[split] = self.manifest(split).subset(i for i in self.manifest(split).ids if i not in gone)
+        self._manifests[split] = without(self.manifest(split), ids)
         rank_zero_warn(f"{self.corpus} {split}: {len(ids)} samples {why} are skipped: {first_few(ids)}")
 
     def _tell_leaks(self, splits: list[Split]) -> None:
@@ -423,16 +402,12 @@ class SLTDataModule(LightningDataModule):
     def _check_kind(self, split: Split, kind: str) -> None:
         manifest = self.manifest(split)
         missing, example = find_missing_media(manifest, kind)
-        if not missing:
-            hint = frame_size_hint(manifest) if kind == "frames" else None
-            if hint:
-                rank_zero_warn(f"{self.corpus} {split}: {hint}")
-            if kind == "features":
-                check_feature_lengths(manifest)
-            return
         may_skip = split == "train" and len(missing) < len(manifest)
-        if may_skip and self.on_bad_sample == "skip":
+        if missing and may_skip and self.on_bad_sample == "skip":
             self._skip(split, missing, f"without {kind}")
+            missing = []
+        if not missing:
+            first_look(self.manifest(split), kind)
             return
         todo = self.media_advice(kind)
         if may_skip:

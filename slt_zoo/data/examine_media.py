@@ -20,7 +20,7 @@ from slt_zoo.data.media_checks import (
     too_short_for_ctc,
 )
 from slt_zoo.data.readers import open_reader
-from slt_zoo.data.readers.video import OWN_FILE_ONLY
+from slt_zoo.data.readers.containers import open_container
 from slt_zoo.errors import DatasetError, first_few
 from slt_zoo.types import Media
 
@@ -151,7 +151,7 @@ def _seconds(media: Media, sample_id: str, found: MediaFindings) -> float | None
         path = require_path(media.path, sample_id)
         if Path(path).is_dir():
             return None
-        with av.open(str(path), options=OWN_FILE_ONLY) as container:
+        with open_container(path) as container:
             return None if container.duration is None else container.duration / 1e6
     except (DatasetError, OSError, ValueError, av.error.FFmpegError) as error:
         found.faults.append(f"sample {sample_id}: cannot read the length of {media.path!r}: {error}")

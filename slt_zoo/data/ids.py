@@ -4,13 +4,10 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from pathlib import Path
 
-from slt_zoo.data.annotations import read_text
-from slt_zoo.errors import AnnotationError, DatasetError
-from slt_zoo.types import SPLITS, Split
+from slt_zoo.errors import AnnotationError
 
-__all__ = ["check_id", "read_subset", "why_unsound"]
+__all__ = ["check_id", "why_unsound"]
 
 _LONGEST = 255
 """Bytes of a name on the file systems in use."""
@@ -60,20 +57,3 @@ def check_id(sample_id: str, where: object) -> str:
             todo="take the file of the release",
         )
     return sample_id
-
-
-def read_subset(folder: Path, split: Split) -> list[str] | None:
-    """Ids of ``<split>.files`` or ``<split>.txt`` in a folder, a line each, split prefixes removed; None: no file.
-
-    Raises:
-        DatasetError: the folder holds no such list at all, or one is damaged; names the line.
-    """
-    lists = {s: next((p for e in ("files", "txt") if (p := folder / f"{s}.{e}").is_file()), None) for s in SPLITS}
-    if not any(lists.values()):
-        raise DatasetError("no list of ids", where=folder, expected="train.files, dev.files or test.files (or .txt)")
-    path = lists[split]
-    if path is None:
-        return None
-    lines = ((number, line.strip()) for number, line in enumerate(read_text(path).split("\n"), 1))
-    ids = (check_id(line.removeprefix(f"{split}/"), f"{path}, line {number}") for number, line in lines if line)
-    return list(dict.fromkeys(ids))

@@ -7,13 +7,15 @@ from collections.abc import Mapping
 from itertools import pairwise
 from pathlib import Path
 
+from lightning.pytorch.utilities import rank_zero_warn
+
 from slt_zoo.data.listing import require_path
 from slt_zoo.data.manifest import Manifest
 from slt_zoo.data.readers import open_reader
 from slt_zoo.errors import MediaError, first_few
 from slt_zoo.types import Sample
 
-__all__ = ["check_feature_lengths", "frame_size_hint", "too_short_for_ctc"]
+__all__ = ["check_feature_lengths", "first_look", "frame_size_hint", "too_short_for_ctc"]
 
 _SIZE = re.compile(r"(\d{2,4})x(\d{2,4})")
 _IMAGES = (".png", ".jpg", ".jpeg")
@@ -55,6 +57,19 @@ def declared_frames(sample: Sample) -> int | None:
     """Frames of the whole sample as annotated."""
     frames: int | None = sample.meta.get("num_frames")
     return frames or next((m.num_frames for m in sample.media.values() if m.num_frames), None)
+
+
+def first_look(manifest: Manifest, kind: str) -> None:
+    """What a few media of a split tell of all: warns of resized frames, refuses features of mixed strides.
+
+    Raises:
+        MediaError: see `check_feature_lengths`.
+    """
+    hint = frame_size_hint(manifest) if kind == "frames" else None
+    if hint:
+        rank_zero_warn(f"{manifest.corpus} {manifest.split}: {hint}")
+    if kind == "features":
+        check_feature_lengths(manifest)
 
 
 def frame_size_hint(manifest: Manifest) -> str | None:

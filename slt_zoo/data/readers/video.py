@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 from bisect import bisect_right
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -18,21 +17,16 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from slt_zoo.data.readers.base import compare_count, frames_of, place, rows_of, warn_few
+from slt_zoo.data.readers.containers import open_container, why_refused
 from slt_zoo.errors import MediaError, first_few
 from slt_zoo.types import Media
 
-__all__ = ["OWN_FILE_ONLY", "VideoReader"]
+__all__ = ["VideoReader"]
 
 # Here one packet is one displayed frame and its time is the container's own. Elsewhere (AVI has no times, VP8 has
 # packets that show nothing) only decoding tells.
 _TIMED = ("mov", "matroska")
 _ONE_FRAME_A_PACKET = ("h264", "hevc", "mpeg4", "mjpeg", "vp9", "av1")
-
-# A playlist called .mp4 would have FFmpeg open whatever files and addresses it names.
-OWN_FILE_ONLY = {
-    "format_whitelist": "mov,matroska,avi,mpeg,mpegts,mpegvideo,asf,flv",
-    "protocol_whitelist": "file",
-}
 
 _INTRA = 1  # AV_PICTURE_TYPE_I
 
@@ -188,7 +182,7 @@ def _opened(path: Path, where: str) -> Iterator[tuple[Any, Any]]:
     import av
 
     try:
-        with av.open(str(path), options=OWN_FILE_ONLY) as container:
+        with open_container(path) as container:
             stream = _video_stream(container, where)
             stream.codec_context.thread_count = 1  # a loader's workers are the parallelism
             yield container, stream
@@ -220,9 +214,7 @@ def _why_not(path: Path, cause: Exception) -> str:
     size = path.stat().st_size
     if size and _lacks_moov(path, size):
         return f"moov atom not found: the download is incomplete, size {size} bytes"
-    if isinstance(cause, ValueError) and getattr(cause, "errno", None) == errno.EINVAL:
-        return "not a container of video that is read: a playlist, or a list of other files, is refused"
-    return f"cannot read as video: {getattr(cause, 'strerror', None) or cause}"
+    return why_refused(cause) or f"cannot read as video: {getattr(cause, 'strerror', None) or cause}"
 
 
 def _lacks_moov(path: Path, size: int) -> bool:

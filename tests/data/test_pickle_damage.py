@@ -1,4 +1,4 @@
-"""One damage of CSL-Daily's pickle: the same samples, those of the rows that are left, or an error that names the entry."""
+"""One damage of CSL-Daily's pickle: the same samples, those of the rows that are left, or an error with the entry."""
 
 from __future__ import annotations
 

@@ -28,7 +28,7 @@ def main(argv: Sequence[str]) -> int:
     data: SLTDataModule = corpus(options.root, **_arguments(corpus, options))
     from slt_zoo.data.examine import examine
 
-    found = examine(data, read=options.read)
+    found = examine(data, read=options.read, tokenizer=options.tokenizer)
     if options.json:
         print(json.dumps(found.to_dict() | _access(data), ensure_ascii=False, indent=2))
     else:
@@ -49,6 +49,9 @@ def _parse(words: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--set", nargs="+", metavar="NAME=VALUE", default=[], help="other arguments of the corpus")
     parser.add_argument(
         "--read", type=int, default=10, metavar="N", help="media to open in each split and kind; -1: all (%(default)s)"
+    )
+    parser.add_argument(
+        "--tokenizer", metavar="DIR", help="folder with a sentencepiece model: which texts can it not write?"
     )
     parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
     return parser.parse_args(words)

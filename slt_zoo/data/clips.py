@@ -13,6 +13,7 @@ from torch.utils.data import Dataset
 
 from slt_zoo.data.manifest import Manifest
 from slt_zoo.data.readers import open_reader
+from slt_zoo.data.readers.base import NPY_FAULTS
 from slt_zoo.data.retry import retry_read
 from slt_zoo.data.samplers import Key
 from slt_zoo.data.selection import effective_fps
@@ -75,7 +76,7 @@ def read_clip(
 def _read_labels(media: Media, sample_id: str) -> Tensor:
     try:
         labels = np.load(media.path, allow_pickle=False)
-    except (OSError, ValueError) as cause:
+    except (OSError, *NPY_FAULTS) as cause:
         raise MediaError("cannot read sign boundaries", where=f"sample {sample_id}, {media.path!r}") from cause
     if labels.ndim != 1 or not np.isin(labels, (0, 1, 2)).all():
         raise MediaError(

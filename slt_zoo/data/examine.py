@@ -12,6 +12,7 @@ from typing import Any
 from slt_zoo.data.base import SLTDataModule
 from slt_zoo.data.checks import ZERO_WIDTH, is_empty, report_texts, shared_texts
 from slt_zoo.data.examine_media import look_at_media, one_line
+from slt_zoo.data.examine_tokenizer import load_pieces, unwritable
 from slt_zoo.data.manifest import Manifest
 from slt_zoo.data.published import differences, version_of
 from slt_zoo.errors import DatasetError, first_few
@@ -64,7 +65,9 @@ class Examination:
         return asdict(self) | {"healthy": self.healthy}
 
 
-def examine(data: SLTDataModule, *, splits: Sequence[Split] = SPLITS, read: int = 10) -> Examination:
+def examine(
+    data: SLTDataModule, *, splits: Sequence[Split] = SPLITS, read: int = 10, tokenizer: str | None = None
+) -> Examination:
     """Look at a corpus without a model; nothing is changed or downloaded.
 
     Args:
@@ -73,8 +76,13 @@ def examine(data: SLTDataModule, *, splits: Sequence[Split] = SPLITS, read: int 
         read: media files to open in each split and kind, spread evenly; -1: all. Opening finds what cannot be read
             (three frames are decoded) and frame counts other than annotated. Whether media are there, and whether
             segments lie within their videos, is looked at for all samples.
+        tokenizer: folder of a tokenizer with a sentencepiece model: which texts it cannot write.
+
+    Raises:
+        ConfigError: no such tokenizer.
     """
     result = Examination(data.corpus, str(data.root))
+    pieces = None if tokenizer is None else load_pieces(tokenizer)
     manifests: dict[Split, Manifest] = {}
     for split in splits:
         told: list[str] = []
@@ -98,6 +106,8 @@ def examine(data: SLTDataModule, *, splits: Sequence[Split] = SPLITS, read: int 
         result.findings.extend(Finding("fault", split, text) for text in media.faults)
         result.findings.extend(Finding("note", split, text) for text in media.notes)
         result.read += media.opened
+        if pieces is not None:
+            result.findings.extend(Finding("note", split, text) for text in unwritable(manifest, pieces))
     _leaks(result, data, manifests)
     if data.remark:
         result.findings.append(Finding("note", "", data.remark))

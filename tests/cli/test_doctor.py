@@ -146,6 +146,22 @@ def test_the_real_how2sign(shared_data, capsys):
     assert notes(found).count("hold UTF-8 that was read as Latin-1") == 2 and "train: How2Sign: no" in faults(found)
 
 
+def test_a_real_tokenizer_that_was_cut_to_the_corpus(shared_data, root, capsys):
+    folder = shared_data / "mbart/MBart_trimmed"
+    words = ["--corpus", "Phoenix14T", "--tokenizer", str(folder), "--root"]
+    _, found = examined(capsys, *words, str(shared_data / "phoenix14t"))
+    assert notes(found).count("tokenizer") == 1 and "texts hold what the tokenizer does not know: 'x'" in notes(found)
+    dev = annotation(root, "dev")
+    rows = [line.split("|") for line in dev.read_text("utf-8").splitlines()]
+    rows[1][-1], rows[2][-1] = "regen \u6f22", "regen\uff1f"
+    dev.write_text("\n".join("|".join(row) for row in rows), encoding="utf-8")
+    _, found = examined(capsys, *words, str(root))
+    assert "dev: 1 of 4 texts hold what the tokenizer does not know: '\u6f22'" in notes(found)
+    assert f"dev: 1 texts come back changed from the tokenizer ({rows[2][0]})" in notes(found)
+    assert main(["doctor", "--corpus", "Phoenix14T", "--root", str(root), "--tokenizer", str(root)]) == 2
+    assert "0 sentencepiece models" in capsys.readouterr().err
+
+
 # Damaged copies.
 
 

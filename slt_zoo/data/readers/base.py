@@ -7,6 +7,7 @@ import math
 from collections import defaultdict
 from collections.abc import Callable
 from pathlib import Path
+from tokenize import TokenError
 from typing import Any, Protocol
 
 import numpy as np
@@ -16,9 +17,12 @@ from torch import Tensor
 from slt_zoo.errors import MediaError
 from slt_zoo.types import Media
 
-__all__ = ["Reader", "compare_count", "frames_of", "load_array", "place", "rows_of", "warn_few"]
+__all__ = ["NPY_FAULTS", "Reader", "compare_count", "frames_of", "load_array", "place", "rows_of", "warn_few"]
 
 log = logging.getLogger(__name__)
+
+NPY_FAULTS = (ValueError, SyntaxError, TypeError, EOFError, OverflowError, RecursionError, MemoryError, TokenError)
+"""What numpy raises at a damaged header, which it reads as an expression of Python (and runs nothing of it)."""
 
 
 class Reader(Protocol):
@@ -138,8 +142,10 @@ def load_array(path: Path, where: str) -> NDArray[Any]:
         raise MediaError("not a .npy file", where=where, found=f"it begins with {head[:8]!r}" if head else "0 bytes")
     try:
         array: NDArray[Any] = np.load(path, mmap_mode="r", allow_pickle=False)
-    except ValueError as cause:
-        raise MediaError(f"cannot read as .npy: {cause}", where=where, found=f"{path.stat().st_size} bytes") from cause
+    except NPY_FAULTS as cause:
+        raise MediaError(
+            f"cannot read as .npy: {str(cause)[:200]}", where=where, found=f"{path.stat().st_size} bytes"
+        ) from cause
     if array.dtype.kind not in "fiu":
         raise MediaError("not an array of real numbers", where=where, found=f"dtype {array.dtype}")
     if array.ndim == 0 or 0 in array.shape:

@@ -25,7 +25,8 @@ def open_container(path: Path) -> Any:
     """
     import av
 
-    return av.open(str(path), options=_OPTIONS)
+    # titles and the like in another encoding than UTF-8 are nobody's fault here
+    return av.open(str(path), options=_OPTIONS, metadata_errors="replace")
 
 
 def why_refused(fault: Exception) -> str | None:

@@ -153,7 +153,7 @@ def test_a_real_tokenizer_that_was_cut_to_the_corpus(shared_data, root, capsys):
     assert notes(found).count("tokenizer") == 1 and "texts hold what the tokenizer does not know: 'x'" in notes(found)
     dev = annotation(root, "dev")
     rows = [line.split("|") for line in dev.read_text("utf-8").splitlines()]
-    rows[1][-1], rows[2][-1] = "regen \u6f22", "regen\uff1f"
+    rows[1][-1], rows[2][-1] = "regen \u6f22", "\uff57etter"
     dev.write_text("\n".join("|".join(row) for row in rows), encoding="utf-8")
     _, found = examined(capsys, *words, str(root))
     assert "dev: 1 of 4 texts hold what the tokenizer does not know: '\u6f22'" in notes(found)

@@ -5,14 +5,21 @@ from __future__ import annotations
 from collections.abc import Sequence
 from io import BytesIO
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from slt_zoo.synthetic.skeleton import components
 
-__all__ = ["PoseWriter", "write_frames", "write_video"]
+__all__ = ["PoseWriter", "WritesPose", "write_frames", "write_video"]
+
+
+class WritesPose(Protocol):
+    """Writes the poses of one clip."""
+
+    def write(self, path: Path, pixels: NDArray[np.float32], conf: NDArray[np.float32]) -> None:
+        """One file or folder from ``(T, K, 3)`` places and ``(T, K)`` confidence."""
 
 
 class PoseWriter:
@@ -44,13 +51,14 @@ class PoseWriter:
         path.write_bytes(buffer.getvalue())
 
 
-def write_frames(folder: Path, pattern: str, images: Sequence[NDArray[np.uint8]]) -> None:
-    """PNG files ``folder/pattern`` numbered from 1, from images ``(H, W, 3)``."""
+def write_frames(folder: Path, pattern: str, images: Sequence[NDArray[np.uint8]], first: int = 1) -> None:
+    """PNG or JPEG files ``folder/pattern`` numbered from ``first``, from images ``(H, W, 3)``."""
     from PIL import Image
 
+    options: dict[str, Any] = {"quality": 90} if pattern.endswith(".jpg") else {"compress_level": 4}
     folder.mkdir(parents=True, exist_ok=True)
-    for number, image in enumerate(images, 1):
-        Image.fromarray(image).save(folder / pattern.format(number), compress_level=4)
+    for number, image in enumerate(images, first):
+        Image.fromarray(image).save(folder / pattern.format(number), **options)
 
 
 def write_video(path: Path, images: Sequence[NDArray[np.uint8]], fps: float) -> None:

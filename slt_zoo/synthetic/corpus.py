@@ -52,7 +52,8 @@ def simulate(
     The same arguments give the same bytes.
 
     Args:
-        corpus: whose layout, by the class name of the data module (``"Phoenix14T"``, ``"CSLDaily"``).
+        corpus: whose layout, by the class name of the data module (``"Phoenix14T"``, ``"CSLDaily"``,
+            ``"How2Sign"``, ``"GSL"``).
         root: folder to write; must be new, empty, or (with ``overwrite``) an earlier simulated corpus.
         samples: how many for train, dev and test; of ``annotations`` the first so many of each split.
         seed: of sentences, lexicon, signers and takes.
@@ -63,7 +64,8 @@ def simulate(
         lexicon: folder of real recordings with ``index.csv``, joined instead of made-up signs. Recordings of single
             letters spell the texts.
         fps: frames a second; by default the corpus's.
-        signers: how many different ones in train, dev and test; none of them is in two splits. By default 7, 1, 2.
+        signers: how many different ones in train, dev and test; none of them is in two splits; by default the
+            corpus's (7, 1, 2; of GSL 6, 1, 1, where dev and test are one person).
         frame_size: width and height of the image in pixels; by default the corpus's.
         overwrite: replace an earlier simulated corpus.
         progress: called after each clip with how many are written, and how many there will be.
@@ -92,12 +94,12 @@ def simulate(
     facts |= {"annotations": annotations and Path(annotations).name, "lexicon": lexicon and Path(lexicon).name}
     _prepare(root, overwrite)
     (root / MARK).write_bytes((json.dumps(facts | {"note": NOTE}, indent=2, ensure_ascii=False) + "\n").encode())
-    writer = ClipWriter(layout, root, performer, variation, seed, render, fps, frame_size)
     written = []
-    for row in rows:
-        written.append(writer.write(row, people[row.signer]))
-        if progress is not None:
-            progress(len(written), len(rows))
+    with ClipWriter(layout, root, performer, variation, seed, render, fps, frame_size) as writer:
+        for row in rows:
+            written.append(writer.write(row, people[row.signer]))
+            if progress is not None:
+                progress(len(written), len(rows))
     layout.write_annotations(root, written, fps)  # last: a corpus that was cut short has none and is refused
     log.info("%s: %d simulated clips; %s", root, len(rows), NOTE)
     return root

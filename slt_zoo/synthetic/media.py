@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from slt_zoo.synthetic.skeleton import components
 
-__all__ = ["PoseWriter", "WritesPose", "write_frames", "write_video"]
+__all__ = ["PoseWriter", "VideoWriter", "WritesPose", "write_frames", "write_video"]
 
 
 class WritesPose(Protocol):
@@ -61,18 +61,49 @@ def write_frames(folder: Path, pattern: str, images: Sequence[NDArray[np.uint8]]
         Image.fromarray(image).save(folder / pattern.format(number), **options)
 
 
-def write_video(path: Path, images: Sequence[NDArray[np.uint8]], fps: float) -> None:
-    """An H.264 mp4 without sound, from images ``(H, W, 3)`` of even width and height."""
-    from fractions import Fraction
+class VideoWriter:
+    """An H.264 mp4 without sound, picture by picture; opened with the first one.
 
-    import av
+    Args:
+        path: the file.
+        fps: frames a second.
+    """
 
-    height, width = images[0].shape[:2]
-    with av.open(str(path), "w") as container:
-        stream: Any = container.add_stream("libx264", rate=Fraction(fps).limit_denominator(1001))
+    def __init__(self, path: Path, fps: float) -> None:
+        self._path, self._fps = path, fps
+        self._container: Any = None
+
+    def add(self, image: NDArray[np.uint8]) -> None:
+        """One more picture ``(H, W, 3)``, of even width and height, all of one size."""
+        import av
+
+        if self._container is None:
+            self._open(*image.shape[:2])
+        self._container.mux(self._stream.encode(av.VideoFrame.from_ndarray(image, format="rgb24")))
+
+    def close(self) -> None:
+        """Finish the file."""
+        if self._container is not None:
+            self._container.mux(self._stream.encode())
+            self._container.close()
+            self._container = None
+
+    def _open(self, height: int, width: int) -> None:
+        from fractions import Fraction
+
+        import av
+
+        self._container = av.open(str(self._path), "w")
+        stream: Any = self._container.add_stream("libx264", rate=Fraction(self._fps).limit_denominator(1001))
         stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
         # With several threads, or with its assembler code, x264 now and then writes other bytes for the same pictures.
         stream.options = {"crf": "20", "preset": "veryfast", "x264-params": "asm=0:threads=1"}
-        for image in images:
-            container.mux(stream.encode(av.VideoFrame.from_ndarray(image, format="rgb24")))
-        container.mux(stream.encode())
+        self._stream = stream
+
+
+def write_video(path: Path, images: Sequence[NDArray[np.uint8]], fps: float) -> None:
+    """A whole video, see `VideoWriter`."""
+    video = VideoWriter(path, fps)
+    for image in images:
+        video.add(image)
+    video.close()

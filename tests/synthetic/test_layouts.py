@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+import csv
 import hashlib
 import json
 import pickle
 import re
+import shutil
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
+from slt_zoo.data.readers import open_reader
 from slt_zoo.errors import AnnotationError, ConfigError, DatasetNotFoundError
 from slt_zoo.synthetic import simulate
 from slt_zoo.synthetic.layouts import LAYOUTS, layout_of
+from slt_zoo.synthetic.openpose import OpenPoseWriter
 from slt_zoo.synthetic.sentences import SPLITS, distinct, turns
+from slt_zoo.types import Media
 
 SMALL = {"samples": (4, 2, 2), "seed": 5, "frame_size": (64, 48)}
 
@@ -168,6 +174,142 @@ def test_csl_daily_annotations_that_are_not_there(tmp_path):
     with pytest.raises(AnnotationError, match="unknown splits"):
         simulate("CSLDaily", tmp_path / "out", annotations=labels / "video_map.txt")
     assert not (tmp_path / "out").exists()
+
+
+# How2Sign.
+
+
+@pytest.fixture(scope="module")
+def how2sign(tmp_path_factory):
+    return simulate("How2Sign", tmp_path_factory.mktemp("how2sign"), (60, 5, 30), seed=2)
+
+
+def tsv(root, split, original=False):
+    name = f"how2sign_{split}.csv" if original else f"re_aligned/how2sign_realigned_{split}.csv"
+    path = root / f"sentence_level/{split}/text/en/raw_text/{name}"
+    assert b"\r" not in path.read_bytes()
+    with path.open(encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file, delimiter="\t"))
+
+
+def test_how2sign_names_and_times_are_those_of_videos(how2sign):
+    name = re.compile(r"(.{11})_(\d+)-(\d+)-rgb_front")
+    signers, ids = [], []
+    for split, count in {"train": 60, "val": 5, "test": 30}.items():
+        rows = tsv(how2sign, split)
+        assert len(rows) == count and [r["SENTENCE_NAME"] for r in rows] == sorted(r["SENTENCE_NAME"] for r in rows)
+        videos = {}
+        for row in rows:
+            video, number, signer = name.fullmatch(row["SENTENCE_NAME"]).groups()
+            assert row["VIDEO_ID"] == video and row["SENTENCE_ID"] == f"{video}_{number}"
+            assert row["VIDEO_NAME"] == f"{video}-{signer}-rgb_front"
+            assert row["SENTENCE"][0].isupper() and row["SENTENCE"][-1] in ".?"
+            times = float(row["START_REALIGNED"]), float(row["END_REALIGNED"])
+            videos.setdefault(row["VIDEO_NAME"], []).append((int(number), *times))
+        for own in videos.values():
+            edges = [edge for _, *times in sorted(own) for edge in times]
+            assert edges == sorted(edges) and edges[0] >= 0.2, "one after the other, with pauses"
+            assert [n for n, *_ in sorted(own)] == list(range(len(own)))
+        assert max(map(len, videos.values())) == 4
+        original = tsv(how2sign, split, original=True)
+        assert [{k.removesuffix("_REALIGNED"): v for k, v in row.items()} for row in rows] == original
+        texts = {}
+        for row in rows:
+            assert texts.setdefault(row["SENTENCE_ID"], row["SENTENCE"]) == row["SENTENCE"]
+        assert (len(texts) < len(rows)) == (split != "val"), "the same sentence by two signers, in two videos"
+        signers.append({row["VIDEO_NAME"].split("-rgb")[0].rsplit("-", 1)[1] for row in rows})
+        ids.append({row["VIDEO_ID"] for row in rows})
+    assert [len(own) for own in signers] == [7, 1, 2] and len(set().union(*signers)) == 10
+    assert sum(map(len, ids)) == len(set().union(*ids))
+
+
+def test_how2sign_key_points_are_openpose_s(how2sign, tmp_path):
+    """Against the reader, and against what the writer of .pose files gets."""
+    folders = sorted((how2sign / "sentence_level/val/rgb_front/features/openpose_output/json").iterdir())
+    for folder in folders:
+        files = sorted(folder.iterdir())
+        assert [f.name for f in files] == [f"{folder.name}_{n:012d}_keypoints.json" for n in range(len(files))]
+        assert len(files) == len(np.load(how2sign / f"labels/val/{folder.name}.npy"))
+        data = json.loads(files[0].read_text())
+        (person,) = data["people"]
+        sizes = {"pose": 25, "face": 70, "hand_left": 21, "hand_right": 21}
+        assert all(len(person[f"{part}_keypoints_2d"]) == 3 * size for part, size in sizes.items())
+    points = ("body.nose", "body.right_wrist", "left_hand.wrist", "body.mouth_left", "body.unknown")
+    pixels, conf = np.arange(30.0).reshape(2, 5, 3), np.linspace(0.1, 1, 10).reshape(2, 5)
+    OpenPoseWriter(points).write(tmp_path / "a", pixels, conf)
+    reader = open_reader("pose", Media(str(tmp_path / "a"), layout="openpose137"), sample_id="a")
+    found = reader.read(torch.arange(2))
+    for name, k in (*((p, points.index(p)) for p in points[:3]), ("face.ibug_54", 3)):
+        at = found["points"].index(name)
+        assert np.allclose(found["pose"][:, at], pixels[:, k, :2]) and np.allclose(found["conf"][:, at], conf[:, k])
+    assert int((found["conf"] > 0).sum()) == 8, "what the performer has not is missing"
+
+
+def test_how2sign_annotations_say_nothing_to_sign(how2sign, tmp_path):
+    with pytest.raises(ConfigError, match="has no glosses, so its annotation does not say what to sign"):
+        simulate("How2Sign", tmp_path / "out", annotations=how2sign)
+    assert not (tmp_path / "out").exists()
+
+
+# GSL.
+
+FILES = "GSL_continuous_files"
+
+
+@pytest.fixture(scope="module")
+def gsl(tmp_path_factory):
+    root = tmp_path_factory.mktemp("gsl")
+    return simulate("GSL", root, (40, 4, 6), seed=2, render=("pose", "frames"), frame_size=(64, 48))
+
+
+def lines(path):
+    return path.read_bytes().decode("utf-8").removesuffix("\n").split("\n")
+
+
+def test_gsl_files_are_as_in_the_release(gsl):
+    annotated = [line.split("|") for line in lines(gsl / FILES / "merged_continuous.csv")]
+    assert all(len(cells) == 3 for cells in annotated) and len({path for path, *_ in annotated}) == 50
+    take = re.compile(r"(health|kep|police)[1-5]_signer[1-7]_rep[1-5]_sentences/sentences\d{4}")
+    known = {path: glosses for path, _, glosses in annotated}
+    assert all(take.fullmatch(path) for path in known)
+    assert all(text == text.lower() and glosses == glosses.upper() for _, text, glosses in annotated)
+    for scheme, name in (("GSL_SI", "gsl_split_SI"), ("GSL_SD", "GSL_SD")):
+        for split, count in zip(SPLITS, (40, 4, 6), strict=True):
+            listed = [line.split("|") for line in lines(gsl / FILES / scheme / f"{name}_{split}.csv")]
+            assert len(listed) == count
+            for path, glosses in listed:
+                scenario, key = path.split("/", 1)
+                assert key.startswith(f"{scenario}_") and known[key] == glosses
+                frames = sorted((gsl / "GSL_continuous" / path).iterdir())
+                assert [f.name for f in frames[:2]] == ["frame_0001.jpg", "frame_0002.jpg"]
+                assert len(np.load(gsl / f"labels/{path}.npy")) == len(frames)
+
+
+def test_gsl_annotations_of_one_s_own(gsl, tmp_path, shared_data):
+    again = simulate("GSL", tmp_path / "a", (40, 4, 6), seed=9, annotations=gsl)
+    files = sorted(p.relative_to(gsl) for p in (gsl / FILES).rglob("*.csv"))
+    assert len(files) == 7 and all((again / p).read_bytes() == (gsl / p).read_bytes() for p in files)
+    real = simulate("GSL", tmp_path / "b", (4, 2, 2), annotations=shared_data / "gsl")
+    assert len(lines(real / FILES / "merged_continuous.csv")) == 8
+    with pytest.raises(DatasetNotFoundError, match="no annotation to simulate"):
+        simulate("GSL", tmp_path / "c", annotations=gsl / FILES / "GSL_SD")
+    shutil.copytree(gsl / FILES, tmp_path / "d")
+    annotation = tmp_path / "d/merged_continuous.csv"
+    annotation.write_text("\n".join(lines(annotation)[1:]), encoding="utf-8")
+    with pytest.raises(AnnotationError, match="1 listed samples are not annotated"):
+        simulate("GSL", tmp_path / "e", annotations=tmp_path / "d")
+
+
+@pytest.mark.parametrize("signers", [(7, 1, 2), (9, 1, 1)])
+def test_gsl_has_one_held_out_signer(tmp_path, signers):
+    with pytest.raises(ConfigError, match="GSL cannot have these signers") as error:
+        simulate("GSL", tmp_path / "out", (20, 2, 2), signers=signers)
+    assert "one person: signer 3" in str(error.value) and not (tmp_path / "out").exists()
+
+
+def test_the_held_out_signer_of_gsl_is_right_handed(gsl):
+    mark = json.loads((gsl / "SIMULATED.json").read_text("utf-8"))
+    assert mark["left_handed"] and "3" not in mark["left_handed"]
 
 
 # Features.

@@ -87,7 +87,7 @@ class FrameEncoder(nn.Module):
 
     def forward(self, frames: Tensor) -> Tensor:
         """``(N, 3, H, W)`` uint8 to ``(N, D)``."""
-        parts = [frames] if self.training else list(frames.split(self.max_frames))
+        parts = [frames] if self.training else list(torch.split(frames, self.max_frames))
         done = [self.encoder(self.normalise(p).contiguous(memory_format=torch.channels_last)) for p in parts]
         return torch.cat(done)
 

@@ -83,10 +83,10 @@ def compare_with_corpus(
     if made.corpus == manifest.corpus and other:
         rank_zero_warn(f"{name} was made from other recordings: {other}")
     there = made.annotations.get(split)
-    if there == annotation_hash:
+    if there is None or there == annotation_hash:  # where a split is not in the store, its samples are missing
         return
     stored, wanted = set(store.ids(split)), set(manifest.ids)
-    differs = [f"annotation {annotation_hash[:12]}, in the store {there[:12] if there else 'none of this split'}"]
+    differs = [f"annotation {annotation_hash[:12]}, in the store {there[:12]}"]
     if made.corpus != manifest.corpus:
         differs.append(f"it was made for {made.corpus}")
     for what, ids in (("only in the store", stored - wanted), ("not in it", {i for i in wanted if i not in store})):

@@ -450,6 +450,13 @@ class TestIds:
             extraction_id("timm:a.b", {"frame-size": "112x96", "seed": "0"}, made.digest()), "GSL", "my data"
         )
         assert given == "slt-zoo extract --corpus GSL --root 'my data' --encoder timm:a.b --frame-size 112 96 --seed 0"
+        more = extract_command(
+            "s3d,weights=cafe,precision=16-mixed,ab", "How2Sign", "R", {"cut": "clips"}, ["train", "dev"]
+        )
+        assert more == (
+            "slt-zoo extract --corpus How2Sign --root R --encoder s3d --weights FILE --precision 16-mixed "
+            "--set cut=clips --splits train dev"
+        )
 
     def test_the_hash_is_of_all_settings(self):
         ids = {extraction(**change).digest() for change in ({}, {"stride": 2}, {"settings": {}}, {"dtype": "float32"})}

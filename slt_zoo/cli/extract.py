@@ -30,7 +30,9 @@ def main(argv: Sequence[str]) -> int:
     with quiet_tips(), explained():
         data = open_corpus(options.corpus, options.root, options.set, poses=options.poses, frames=options.frames)
         splits = [as_split(name) for name in options.splits]
-        taken = {name: getattr(options, name) for name in ExtractOptions.__dataclass_fields__}
+        taken: dict[str, Any] = {name: getattr(options, name, None) for name in ExtractOptions.__dataclass_fields__}
+        read = data.stores.get("pose" if options.encoder == "pose" else "frames")
+        taken["source"] = None if read is None else read.manifest.made_by.id
         taken |= {name: None if taken[name] is None else tuple(taken[name]) for name in ("frame_size", "crop")}
         plan = make_plan(ExtractOptions(**taken), _example(data, splits) if options.encoder == "pose" else None)
         folder = _folder(options, data, plan)

@@ -29,7 +29,7 @@ def extraction_id(encoder: str, options: Mapping[str, str], digest: str) -> str:
 def extract_command(
     store_id: str, corpus: str, root: str, chosen: Mapping[str, str] | None = None, splits: Sequence[str] = ()
 ) -> str:
-    """The command that makes the store of an id; what only its maker knows (a file of weights) stands in capitals.
+    """The command that makes the store of an id; what only its maker knows stands in capitals (FILE, STORE).
 
     Args:
         store_id: of the extraction.
@@ -46,7 +46,10 @@ def extract_command(
         name, equals, value = word.partition("=")
         if re.fullmatch(r"\d+x\d+", value):
             value = value.replace("x", " ")  # height and width are two words
-        command += [f"--{name}", *(["FILE" if name == "weights" else value] if equals else [])]
+        if name == "source":
+            command += ["--poses" if encoder == "pose" else "--frames", "STORE"]
+        else:
+            command += [f"--{name}", *(["FILE" if name == "weights" else value] if equals else [])]
     settings = [shlex.quote(f"{name}={value}") for name, value in (chosen or {}).items()]
     command += ["--set", *settings] if settings else []
     return " ".join([*command, *(["--splits", *splits] if splits else [])])

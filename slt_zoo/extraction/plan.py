@@ -19,12 +19,12 @@ from slt_zoo.types import Sample, TransformClip
 __all__ = ["ExtractOptions", "Plan", "make_plan"]
 
 _DTYPES = ("float16", "bfloat16", "float32")
-_IMAGES = ("frame_size", "crop", "stride")
+_IMAGES = ("frame_size", "crop", "stride", "source")
 _NETWORKS = (*_IMAGES, "dtype", "seed", "pretrained", "weights", "max_frames", "precision")
 _TAKES = {
     "timm": _NETWORKS,
     "s3d": _NETWORKS,
-    "pose": ("points", "stride", "dtype"),
+    "pose": ("points", "stride", "dtype", "source"),
     "frames": (*_IMAGES, "quality"),
 }
 """Options that each kind of encoder takes."""
@@ -48,6 +48,7 @@ class ExtractOptions:
         weights: a file of weights.
         max_frames: frames of one pass through the encoder.
         precision: as Lightning calls it.
+        source: id of the store that the media are read from; None: they are the corpus's own.
     """
 
     encoder: str
@@ -62,6 +63,7 @@ class ExtractOptions:
     weights: str | None = None
     max_frames: int | None = None
     precision: str = "32-true"
+    source: str | None = None
 
     def given(self) -> dict[str, Any]:
         """Options that are not the defaults, by name."""
@@ -105,7 +107,7 @@ def make_plan(options: ExtractOptions, example: Sample | None = None) -> Plan:
     if foreign:
         raise ConfigError(
             f"the encoder {options.encoder!r} does not take {', '.join(_dashed(name) for name in foreign)}",
-            expected=", ".join(_dashed(name) for name in _TAKES[kind]),
+            expected=", ".join(_dashed(name) for name in _TAKES[kind] if name != "source"),
         )
     _check_numbers(options)
     if kind == "pose":
@@ -117,7 +119,11 @@ def make_plan(options: ExtractOptions, example: Sample | None = None) -> Plan:
     words = {name.replace("_", "-"): _word(value) for name, value in options.given().items() if name != "max_frames"}
     if options.weights is not None:
         words["weights"] = str(plan.made.weights)[:8]
-    return replace(plan, made=replace(plan.made, id=extraction_id(options.encoder, words, plan.made.digest())))
+    made = plan.made
+    if options.source is not None:
+        words["source"] = options.source.rpartition(",")[2]
+        made = replace(made, settings={**made.settings, "source": options.source})
+    return replace(plan, made=replace(made, id=extraction_id(options.encoder, words, made.digest())))
 
 
 def _check_numbers(options: ExtractOptions) -> None:

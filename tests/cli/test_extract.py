@@ -21,6 +21,7 @@ from slt_zoo import Phoenix14T
 from slt_zoo.cli import main
 from slt_zoo.data.readers import open_reader
 from slt_zoo.data.store import open_store
+from slt_zoo.data.store_id import extract_command
 from slt_zoo.layers.frame_encoder import FrameEncoder, weights_hash
 from slt_zoo.testing import simulated
 
@@ -147,6 +148,18 @@ class TestContent:
         assert small.shape == (len(frames_of(sample)), 3, 32, 40)
         exact = np.asarray(Image.fromarray(frames_of(sample)[5].permute(1, 2, 0).numpy()).resize((40, 32)))
         assert np.abs(small[5].permute(1, 2, 0).numpy() - exact.astype(float)).mean() < 8
+
+    def test_features_of_stored_frames_are_another_making(self, extract, root, tmp_path):
+        assert (
+            extract("--splits", "dev", "--frame-size", "48", "48", encoder=["--encoder", "frames"], out="jpeg")[0] == 0
+        )
+        source = open_store(tmp_path / "jpeg").manifest.made_by.id
+        status, said = extract("--splits", "dev", "--frames", str(tmp_path / "jpeg"))
+        made = open_store(tmp_path / "s").manifest.made_by
+        assert status == 0 and made.settings["source"] == source
+        assert extract_command(made.id, "C", "R").endswith("--seed 0 --frames STORE")
+        status, said = extract("--splits", "test")
+        assert status == 2 and f"settings.source is '{source}' there and None now" in said
 
     def test_weights_of_a_file(self, extract, tmp_path):
         net = FrameEncoder(NET.removeprefix("timm:"), seed=5)

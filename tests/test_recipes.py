@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import shlex
+import shutil
+
 import pytest
 import torch
 import yaml
@@ -9,6 +12,7 @@ import yaml
 import slt_zoo
 from slt_zoo import recipes
 from slt_zoo.cli import main, run, training
+from slt_zoo.data.store_id import extract_command
 from slt_zoo.errors import ConfigError
 from slt_zoo.testing import simulated
 from slt_zoo.text import WordCodec
@@ -21,20 +25,32 @@ ALL = recipes.all_recipes()
 SETS = sorted({(r.model, r.corpus) for r in ALL})
 
 
-def corpus_of(recipe: recipes.Recipe, simulated) -> tuple[str, str]:
-    """Name and simulated root of the corpus that a recipe is for, with the medium that its model reads."""
-    settings = recipe.read()
-    name = settings["data"]["class_path"].removeprefix("slt_zoo.")
-    medium = settings["model"]["init_args"].get("modality", "pose")
-    return name, str(simulated(name, samples=(8, 4, 4), seed=3, render=(medium,)))
+@pytest.fixture
+def corpus_of(simulated, tmp_path_factory):
+    """Name and simulated root of the corpus that a recipe is for, with the medium or the features that it reads."""
+
+    def make(recipe: recipes.Recipe) -> tuple[str, str]:
+        settings = recipe.read()
+        name, given = (settings["data"][key] for key in ("class_path", "init_args"))
+        name, model = name.removeprefix("slt_zoo."), settings["model"]["init_args"]
+        if not (feature_id := model.get("feature_id")):
+            return name, str(simulated(name, samples=(8, 4, 4), seed=3, render=(model.get("modality", "pose"),)))
+        root = tmp_path_factory.mktemp("features") / "corpus"
+        shutil.copytree(simulated(name, samples=(8, 4, 4), seed=3, render=("video",), frame_size=(64, 64)), root)
+        words = shlex.split(extract_command(feature_id, name, str(root)))[1:]
+        corpus = [f"{key}={given[key]}" for key in ("cut",) if key in given]
+        assert main([*words, "--splits", "train", "dev", "--set", *corpus, "--no-progress"]) == 0
+        return name, str(root)
+
+    return make
 
 
 @pytest.mark.parametrize(("model", "corpus"), SETS, ids=["/".join(s) for s in SETS])
-def test_its_phases_run_in_order_with_the_tiny_overlay(model, corpus, simulated, tmp_path, monkeypatch):
+def test_its_phases_run_in_order_with_the_tiny_overlay(model, corpus, corpus_of, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     phases = recipes.phases_of(f"zoo:{model}/{corpus}")
     for phase in phases:
-        _, root = corpus_of(phase, simulated)
+        _, root = corpus_of(phase)
         words = ["--config", phase.name, "--config", f"zoo:{model}/tiny", "--data.root", root]
         if phase is phases[-1]:  # the earlier ones leave the weights that the last is made from
             before = sorted(tmp_path.rglob("*"))
@@ -46,13 +62,14 @@ def test_its_phases_run_in_order_with_the_tiny_overlay(model, corpus, simulated,
 
 
 @pytest.mark.parametrize("recipe", ALL, ids=lambda r: r.name)
-def test_its_network_builds_at_full_size(recipe, simulated, monkeypatch):
+def test_its_network_builds_at_full_size(recipe, corpus_of, monkeypatch):
     settings = recipe.read()
     name = settings["model"]["class_path"].removeprefix("slt_zoo.")
     given = settings["model"]["init_args"]
     arguments = {k: v for k, v in given.items() if k not in ("optimizer", "lr_scheduler", "init_from")}
-    corpus, root = corpus_of(recipe, simulated)
+    corpus, root = corpus_of(recipe)
     data = getattr(slt_zoo, corpus)(root, **settings["data"]["init_args"])
+    data.bind(getattr(slt_zoo, name)(**arguments).input_spec, ["train"])
     with torch.device("meta"):
         model = getattr(slt_zoo, name)(**arguments)
         model.read_data(data)
@@ -61,7 +78,7 @@ def test_its_network_builds_at_full_size(recipe, simulated, monkeypatch):
 
 
 REAL = {"Phoenix14T": "phoenix14t", "CSLDaily": "csl_daily", "How2Sign": "how2sign", "GSL": "gsl"}
-CHECKS = {"synthetic", "synthetic_gloss", "fingerspelling", "phoenix14t_skels", "phoenix14t_skels_gloss"}
+CHECKS = {"synthetic", "synthetic_gloss", "fingerspelling", "how2sign_clips", "phoenix14t_skels", "phoenix14t_skels_gloss"}
 
 
 @pytest.mark.filterwarnings("ignore")

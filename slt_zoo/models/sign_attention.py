@@ -190,6 +190,7 @@ class SignAttention(SLTModule):
         target: what is produced, ``"gloss"`` or ``"text"``.
         level: a text is cut into ``"word"`` or ``"char"`` (Chinese has no spaces between words); glosses into words.
         modality: ``"pose"``, or ``"features"`` of any width.
+        feature_id: id of the store that the features must come from (``slt-zoo extract`` prints it); None: any.
         d_model: width H; the paper looks at 16 and 32.
         nhead: attention heads.
         dim_feedforward: width of the feed-forward blocks; it holds most of the weights.
@@ -232,6 +233,7 @@ class SignAttention(SLTModule):
         target: Literal["gloss", "text"] = "gloss",
         level: Level = "word",
         modality: Literal["pose", "features"] = "pose",
+        feature_id: str | None = None,
         d_model: int = 16,
         nhead: int = 8,
         dim_feedforward: int = 2048,
@@ -281,6 +283,7 @@ class SignAttention(SLTModule):
             needs=frozenset({self.target}),
             train=ClipPipeline(self._select(training=True), self._transform(training=True)),
             evaluation=ClipPipeline(self._select(training=False), self._transform(training=False)),
+            feature_id=hp["feature_id"],
         )
 
     def _select(self, training: bool) -> SelectFrames:

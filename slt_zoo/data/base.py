@@ -22,7 +22,7 @@ from slt_zoo.data.manifest import Manifest
 from slt_zoo.data.places import Place, find_place
 from slt_zoo.data.readers import skels_ids
 from slt_zoo.data.samplers import TrainBatches, TrainLoader
-from slt_zoo.data.store import Store
+from slt_zoo.data.store import AnyStore
 from slt_zoo.errors import ConfigError, DatasetError, MissingMediaError, first_few
 from slt_zoo.types import Batch, DataFacts, InputSpec, Media, Sample, Split, as_split
 
@@ -176,7 +176,7 @@ class SLTDataModule(LightningDataModule):
         return self._manifests[split]
 
     @cached_property
-    def stores(self) -> dict[str, Store]:
+    def stores(self) -> dict[str, AnyStore]:
         """The stores that ``features``, ``poses`` and ``frames`` name, by kind of media."""
         return find_stores(self.corpus_folder(), {"features": self.features, "pose": self.poses, "frames": self.frames})
 
@@ -247,6 +247,7 @@ class SLTDataModule(LightningDataModule):
             frames_per_batch=self.frames_per_batch,
             lengths=dataset.lengths() if self.bucket or self.frames_per_batch else None,
             bucket=self.bucket,
+            chunks=self._chunks(manifest),
             seed=self.seed,
             num_replicas=world,
             rank=rank,
@@ -449,6 +450,12 @@ class SLTDataModule(LightningDataModule):
         if place is not None and not Path(place).expanduser().exists():
             return f"{argument}={place} is no folder here: correct the path{make}"
         return f"pass {argument}=<folder>{make}"
+
+    def _chunks(self, manifest: Manifest) -> list[int] | None:
+        """Which file each sample is fetched with, where what is read is fetched."""
+        store = None if self._spec is None else self.stores.get(self._spec.modality)
+        chunks = [None if store is None or i not in store else store.chunk_of(i) for i in manifest.ids]
+        return None if None in chunks else chunks  # type: ignore[return-value]
 
     def _feature_dim(self) -> int:
         assert self._spec is not None

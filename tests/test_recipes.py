@@ -78,7 +78,14 @@ def test_its_network_builds_at_full_size(recipe, corpus_of, monkeypatch):
 
 
 REAL = {"Phoenix14T": "phoenix14t", "CSLDaily": "csl_daily", "How2Sign": "how2sign", "GSL": "gsl"}
-CHECKS = {"synthetic", "synthetic_gloss", "fingerspelling", "how2sign_clips", "phoenix14t_skels", "phoenix14t_skels_gloss"}
+CHECKS = {
+    "synthetic",
+    "synthetic_gloss",
+    "fingerspelling",
+    "how2sign_clips",
+    "phoenix14t_skels",
+    "phoenix14t_skels_gloss",
+}
 
 
 @pytest.mark.filterwarnings("ignore")

@@ -52,7 +52,11 @@ def main(argv: Sequence[str]) -> int:
             **_trainer(options, folder),
         )
         if first_process():
-            _summarise(found, data, plan)
+            if options.shards:
+                from slt_zoo.data.streamed import write_stream
+
+                write_stream(found.folder)
+            _summarise(found, data, plan, options.shards)
     return 0
 
 
@@ -89,6 +93,11 @@ def _parse(words: Sequence[str]) -> argparse.Namespace:
     where = parser.add_argument_group("where")
     where.add_argument("--id", metavar="NAME", help="name of the folder (made of encoder and settings)")
     where.add_argument("--out", metavar="DIR", help="the folder itself (<corpus folder>/features/<id>)")
+    where.add_argument(
+        "--shards",
+        action="store_true",
+        help="also write the store as shards of litdata, in its folder 'stream': for object storage (extra 'stream')",
+    )
     where.add_argument("--overwrite", action="store_true", help="replace the store that is there")
     _add_running(parser)
     return parser.parse_args(words)
@@ -149,7 +158,7 @@ def _tell(plan: Plan, folder: Path) -> None:
     print(f"id: {made.id}\nfolder: {folder}")
 
 
-def _summarise(found: Summary, data: SLTDataModule, plan: Plan) -> None:
+def _summarise(found: Summary, data: SLTDataModule, plan: Plan, shards: bool) -> None:
     from slt_zoo.data.store import open_store
 
     manifest = open_store(found.folder).manifest
@@ -165,5 +174,9 @@ def _summarise(found: Summary, data: SLTDataModule, plan: Plan) -> None:
     print(f"the store: {samples} samples, {frames} frames, {len(manifest.shards)} shards, {size:.1f} MiB")
     inside = found.folder.parent == data.corpus_folder() / "features"
     print(f"to use it: --data.{_ARGUMENT[plan.made.kind]}={found.folder.name if inside else found.folder}")
+    if shards:
+        stream = found.folder / "stream"
+        chunks = len(open_store(stream).manifest.shards)
+        print(f"to stream it: copy {stream} ({chunks} files) to object storage, and pass its address instead")
     if manifest.simulated:
         print("Simulated signing is no sign language; no score on it is a translation result.")

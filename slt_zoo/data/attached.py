@@ -9,7 +9,8 @@ from lightning.pytorch.utilities import rank_zero_warn
 
 from slt_zoo.data.locations import named_folder
 from slt_zoo.data.manifest import Manifest
-from slt_zoo.data.store import Store, is_store, open_store
+from slt_zoo.data.store import AnyStore, is_store, open_store
+from slt_zoo.data.streamed import is_url
 from slt_zoo.errors import ConfigError, first_few
 from slt_zoo.types import Media, Split
 
@@ -19,7 +20,7 @@ _ARGUMENTS = {"features": "features", "pose": "poses", "frames": "frames"}
 """Kind of media to the argument of a data module that names it."""
 
 
-def find_stores(corpus_folder: Path, named: Mapping[str, str | None]) -> dict[str, Store]:
+def find_stores(corpus_folder: Path, named: Mapping[str, str | None]) -> dict[str, AnyStore]:
     """The stores that a corpus's arguments name, opened, by kind of media.
 
     Args:
@@ -30,17 +31,20 @@ def find_stores(corpus_folder: Path, named: Mapping[str, str | None]) -> dict[st
         ConfigError: a store of another kind.
         StoreError: an unfinished or damaged one.
     """
-    stores: dict[str, Store] = {}
+    stores: dict[str, AnyStore] = {}
     for kind, name in named.items():
-        folder = named_folder(corpus_folder, name, "features")
-        if folder is None or not folder.is_dir() or not is_store(folder):
-            continue
-        store = open_store(folder)
+        place: str | Path | None = name if name is not None and is_url(name) else None
+        if place is None:
+            folder = named_folder(corpus_folder, name, "features")
+            if folder is None or not folder.is_dir() or not is_store(folder):
+                continue
+            place = folder
+        store = open_store(place)
         there = store.manifest.made_by.kind
         if there != kind:
             raise ConfigError(
                 f"data.{_ARGUMENTS[kind]} names a store of {there}",
-                where=folder,
+                where=store.name,
                 found=f"extractor {store.manifest.made_by.extractor}",
                 todo=f"pass it as data.{_ARGUMENTS[there]}",
             )
@@ -48,7 +52,7 @@ def find_stores(corpus_folder: Path, named: Mapping[str, str | None]) -> dict[st
     return stores
 
 
-def attach(media: Mapping[str, Media], stores: Mapping[str, Store], sample_id: str) -> dict[str, Media]:
+def attach(media: Mapping[str, Media], stores: Mapping[str, AnyStore], sample_id: str) -> dict[str, Media]:
     """What a sample has, with its stores' instead of the corpus's own; what a store lacks is missing."""
     found = dict(media)
     for kind, store in stores.items():
@@ -61,7 +65,7 @@ def attach(media: Mapping[str, Media], stores: Mapping[str, Store], sample_id: s
 
 
 def compare_with_corpus(
-    store: Store, manifest: Manifest, annotation_hash: str, simulated: bool, chosen: Mapping[str, str]
+    store: AnyStore, manifest: Manifest, annotation_hash: str, simulated: bool, chosen: Mapping[str, str]
 ) -> None:
     """Warn where a store was made from something else than the corpus that reads it.
 
@@ -72,7 +76,7 @@ def compare_with_corpus(
         simulated: whether the corpus is simulated.
         chosen: arguments of the corpus that choose between recordings (`SLTDataModule.media_settings`).
     """
-    made, name = store.manifest, f"{manifest.corpus} {manifest.split}: the store {str(store.folder)!r}"
+    made, name = store.manifest, f"{manifest.corpus} {manifest.split}: the store {store.name!r}"
     split: Split = manifest.split
     if made.simulated != simulated:
         kinds = {True: "simulated signing", False: "real signing"}
@@ -96,7 +100,7 @@ def compare_with_corpus(
     rank_zero_warn(f"{name} was made from another annotation: {'; '.join(differs)}")
 
 
-def check_feature_id(expected: str, store: Store | None, features: str | None, model: str, command: str) -> None:
+def check_feature_id(expected: str, store: AnyStore | None, features: str | None, model: str, command: str) -> None:
     """The features are those that a recipe was made for.
 
     Args:
@@ -117,7 +121,7 @@ def check_feature_id(expected: str, store: Store | None, features: str | None, m
     elif store is None:
         what = f"{features!r} is no store, so what made its features is not known"
     else:
-        what = f"{found!r} in {str(store.folder)!r}"
+        what = f"{found!r} in {store.name!r}"
     raise ConfigError(
         f"{model} was set up for the features {expected!r}",
         found=what,

@@ -23,7 +23,7 @@ from slt_zoo.data.places import Place, find_place
 from slt_zoo.data.published import Expected, differences
 from slt_zoo.data.readers import skels_ids
 from slt_zoo.data.samplers import TrainBatches, TrainLoader
-from slt_zoo.data.store import Store
+from slt_zoo.data.store import AnyStore
 from slt_zoo.data.store_id import extract_command
 from slt_zoo.data.subsets import choose_share, choose_subset, empty_texts, incomplete, without
 from slt_zoo.errors import ConfigError, MissingMediaError, first_few
@@ -186,7 +186,7 @@ class SLTDataModule(LightningDataModule):
         return self._manifests[split]
 
     @cached_property
-    def stores(self) -> dict[str, Store]:
+    def stores(self) -> dict[str, AnyStore]:
         """The stores that ``features``, ``poses`` and ``frames`` name, by kind of media."""
         return find_stores(self.corpus_folder(), {"features": self.features, "pose": self.poses, "frames": self.frames})
 
@@ -259,6 +259,7 @@ class SLTDataModule(LightningDataModule):
             frames_per_batch=self.frames_per_batch,
             lengths=dataset.lengths() if self.bucket or self.frames_per_batch else None,
             bucket=self.bucket,
+            chunks=self._chunks(manifest),
             seed=self.seed,
             num_replicas=world,
             rank=rank,
@@ -457,6 +458,12 @@ class SLTDataModule(LightningDataModule):
         if place is not None and not Path(place).expanduser().exists():
             return f"{argument}={place} is no folder here: correct the path{make}"
         return f"pass {argument}=<folder>{make}"
+
+    def _chunks(self, manifest: Manifest) -> list[int] | None:
+        """Which file each sample is fetched with, where what is read is fetched."""
+        store = None if self._spec is None else self.stores.get(self._spec.modality)
+        chunks = [None if store is None or i not in store else store.chunk_of(i) for i in manifest.ids]
+        return None if None in chunks else chunks  # type: ignore[return-value]
 
     def _feature_dim(self) -> int:
         assert self._spec is not None

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 
 from slt_zoo.data.listing import FolderIndex
 from slt_zoo.data.manifest import Manifest
+from slt_zoo.data.streamed import is_url
 from slt_zoo.errors import ConfigError, DatasetError, first_few
 from slt_zoo.types import InputSpec
 
@@ -88,6 +89,8 @@ def find_missing_media(manifest: Manifest, modality: str) -> tuple[list[str], st
     for sample in manifest:
         media = sample.media.get(modality)
         if media is not None:
+            if is_url(media.path):  # a store's manifest has told that it is there
+                continue
             folder, name = os.path.split(media.path)
             if listings.setdefault(folder, FolderIndex(folder)).has(name):
                 continue

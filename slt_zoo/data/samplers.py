@@ -17,6 +17,9 @@ Key = tuple[int, int]
 
 Indices = NDArray[np.int64]
 
+CHUNKS_AT_ONCE = 8
+"""Files whose samples are mixed where they are fetched from afar."""
+
 
 class TrainBatches(DistributedSampler[list[Key]]):
     """Yields the keys of whole batches, shuffled anew each epoch; each process gets as many batches as the others.
@@ -31,6 +34,8 @@ class TrainBatches(DistributedSampler[list[Key]]):
             would pass it.
         lengths: frames of each sample; needed for a budget and for buckets.
         bucket: sort samples of like length into the same batch (within a window of 50 batches).
+        chunks: which file each sample comes from, where files are fetched from afar: samples of a few files are then
+            mixed with each other, so that a file is fetched once an epoch and may go.
         seed: of the order.
         num_replicas: processes.
         rank: of this process.
@@ -44,6 +49,7 @@ class TrainBatches(DistributedSampler[list[Key]]):
         frames_per_batch: int | None = None,
         lengths: Sequence[int] | None = None,
         bucket: bool = False,
+        chunks: Sequence[int] | None = None,
         seed: int = 0,
         num_replicas: int = 1,
         rank: int = 0,
@@ -59,6 +65,7 @@ class TrainBatches(DistributedSampler[list[Key]]):
             raise ValueError("buckets and a budget of frames need the lengths of the samples")
         self.size, self.batch_size, self.budget, self.bucket = num_samples, batch_size, frames_per_batch, bucket
         self.lengths = None if lengths is None else np.asarray(lengths)
+        self.chunks = None if chunks is None else np.asarray(chunks)
 
         self.position: int | None = None
         """Batches of this process that were had since the first epoch, where a run goes on; None: `epoch` decides."""
@@ -95,16 +102,28 @@ class TrainBatches(DistributedSampler[list[Key]]):
 
     def _cut(self, epoch: int) -> list[Indices]:
         rng = np.random.default_rng([self.seed, epoch])
-        order = rng.permutation(self.size)
+        order, window = rng.permutation(self.size), 50 * self.batch_size
+        bounds = [*range(window, self.size, window)]
+        if self.chunks is not None:  # files in random order, the samples of a few of them mixed
+            place = rng.permutation(int(self.chunks.max()) + 1)[self.chunks[order]] // CHUNKS_AT_ONCE
+            order = order[np.argsort(place, kind="stable")]
+            bounds = (np.flatnonzero(np.diff(np.sort(place))) + 1).tolist()
         if self.bucket and self.lengths is not None:
-            window = 50 * self.batch_size
-            parts = [order[i : i + window] for i in range(0, self.size, window)]
+            parts = np.split(order, bounds)
             order = np.concatenate([part[np.argsort(self.lengths[part], kind="stable")] for part in parts])
         ends = self._ends(order)
         batches = [order[a:b] for a, b in zip([0, *ends[:-1]], ends, strict=True)]
         if self.bucket or self.budget is not None:
-            batches = [batches[i] for i in rng.permutation(len(batches))]
+            batches = [batches[i] for i in self._shuffled(len(batches), rng)]
         return batches
+
+    def _shuffled(self, count: int, rng: np.random.Generator) -> Indices:
+        """An order of batches; where files are fetched, only batches of the same files change places."""
+        if self.chunks is None:
+            return rng.permutation(count)
+        files = int(self.chunks.max()) + 1
+        step = max(1, count * CHUNKS_AT_ONCE // files)
+        return np.concatenate([b + rng.permutation(min(step, count - b)) for b in range(0, count, step)])
 
     def _ends(self, order: Indices) -> list[int]:
         if self.budget is None or self.lengths is None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import weakref
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
 from pathlib import Path
@@ -21,29 +21,39 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from slt_zoo.data.store_manifest import MANIFEST, TENSORS, Shard, StoreManifest
+from slt_zoo.data.streamed import StreamedStore, fetch_manifest, is_url
 from slt_zoo.data.tensor_files import Header, TensorPlace, read_header, read_rows
 from slt_zoo.errors import StoreError, first_few, nearest
 from slt_zoo.types import Media, Split
 
-__all__ = ["Store", "StoredRows", "is_store", "open_store"]
+__all__ = ["AnyStore", "Store", "StoredRows", "is_store", "open_store"]
 
 _AGAIN = "copy the store again, or delete it and extract again with `slt-zoo extract`"
 
 
 def is_store(folder: str | os.PathLike[str]) -> bool:
-    """Whether a folder is meant to be a store: it has a ``manifest.json``, or shards by name."""
+    """Whether a folder is meant to be a store: it has a ``manifest.json``, or shards by name. A URL always is."""
+    if is_url(os.fspath(folder)):
+        return True
     if os.path.isfile(f"{os.fspath(folder)}/{MANIFEST}"):  # noqa: PTH113  # asked at every read
         return True
     return any(Path(folder).glob("*-?????-of-?????.safetensors"))
 
 
-def open_store(folder: str | os.PathLike[str]) -> Store:
+def open_store(folder: str | os.PathLike[str]) -> AnyStore:
     """The store of a folder, opened and checked once a process, and again when its manifest changes.
+
+    At a URL (``s3://``, ``gs://``, ``azure://``, ``r2://``, ``local:`` and a folder) the manifest is fetched once a
+    process.
 
     Raises:
         StoreError: it is unfinished or damaged, or no store.
     """
     key = os.fspath(folder)
+    if is_url(key):
+        if key not in _fetched:
+            _fetched[key] = StreamedStore(key, *fetch_manifest(key))
+        return _fetched[key]
     try:
         stat = os.stat(f"{key}/{MANIFEST}")  # noqa: PTH116  # asked at every read
     except OSError:
@@ -51,11 +61,14 @@ def open_store(folder: str | os.PathLike[str]) -> Store:
     mark = (stat.st_mtime_ns, stat.st_size, stat.st_ino)
     known = _opened.get(key)
     if known is None or known[0] != mark:
-        known = _opened[key] = (mark, Store(Path(key)))
+        manifest = StoreManifest.read(Path(key))
+        streamed = manifest.container == "litdata"
+        known = _opened[key] = (mark, StreamedStore(key, manifest, None) if streamed else Store(Path(key)))
     return known[1]
 
 
-_opened: dict[str, tuple[tuple[int, int, int], Store]] = {}
+_opened: dict[str, tuple[tuple[int, int, int], AnyStore]] = {}
+_fetched: dict[str, StreamedStore] = {}
 
 
 class _Place(NamedTuple):
@@ -120,6 +133,26 @@ class Store:
     def ids(self, split: Split) -> list[str]:
         """Ids of a split, in the order of its annotation."""
         return [i for shard in self.manifest.shards_of(split) for i in shard.ids]
+
+    @property
+    def name(self) -> str:
+        """Where it lies, for messages."""
+        return str(self.folder)
+
+    def chunk_of(self, sample_id: str) -> int | None:
+        """Which file a sample is fetched with; None: nothing is fetched."""
+        return None
+
+    def described(self, ids: Sequence[str], split: Split, file: str, size: int) -> Shard:
+        """The entry of a file with some of the samples, for another manifest."""
+        places = [self._find(i) for i in ids]
+
+        def column(name: str) -> tuple[Any, ...]:
+            return tuple(getattr(self.manifest.shards[p.shard], name)[p.number] for p in places)
+
+        lists = {name: column(name) for name in ("rows", "frames", "fps")}
+        jpeg = column("jpeg") if self.manifest.made_by.kind == "frames" else ()
+        return Shard(file=file, split=split, size=size, ids=tuple(ids), jpeg=jpeg, **lists)
 
     @property
     def advice(self) -> str:
@@ -281,6 +314,10 @@ class StoredRows:
         rows = self.tensor()
         array: NDArray[Any] = rows.to(torch.float32).numpy() if rows.dtype.is_floating_point else rows.numpy()
         return array
+
+
+AnyStore = Store | StreamedStore
+"""What `open_store` gives."""
 
 
 def _starts(counts: tuple[int, ...]) -> list[int]:

@@ -17,6 +17,7 @@ __all__ = ["FORMAT", "KINDS", "MANIFEST", "VERSION", "Extraction", "Kind", "Shar
 MANIFEST = "manifest.json"
 FORMAT, VERSION = "slt_zoo.store", 1
 Kind = Literal["features", "pose", "frames"]
+CONTAINERS = ("safetensors", "litdata")
 KINDS: tuple[Kind, ...] = ("features", "pose", "frames")
 
 TENSORS: dict[Kind, tuple[str, ...]] = {
@@ -99,6 +100,7 @@ class StoreManifest:
         shards: in order; empty until it is complete.
         unreadable: ids that were left out, with the reason.
         code_version: versions of slt_zoo that took part.
+        container: of the shards: ``"safetensors"``, or ``"litdata"`` (`slt_zoo.data.streamed`).
     """
 
     made_by: Extraction
@@ -111,6 +113,7 @@ class StoreManifest:
     shards: tuple[Shard, ...] = ()
     unreadable: Mapping[str, str] = field(default_factory=dict)
     code_version: tuple[str, ...] = ()
+    container: str = "safetensors"
 
     def shards_of(self, split: Split) -> list[Shard]:
         """The shards of a split."""
@@ -121,15 +124,19 @@ class StoreManifest:
         return json.dumps({"format": FORMAT, "version": VERSION, **asdict(self)}, ensure_ascii=False, indent=1) + "\n"
 
     @staticmethod
-    def read(folder: Path) -> StoreManifest:
+    def read(folder: Path, told_as: str | None = None) -> StoreManifest:
         """Read and check ``<folder>/manifest.json``; the shards are not looked at.
+
+        Args:
+            folder: of the store.
+            told_as: its place in messages, where the folder is a copy.
 
         Raises:
             StoreError: it is missing, no manifest of a store, or of a later version.
         """
-        path = folder / MANIFEST
+        path = f"{folder if told_as is None else told_as.rstrip('/')}/{MANIFEST}"
         try:
-            content = json.loads(path.read_text(encoding="utf-8"))
+            content = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
         except FileNotFoundError:
             raise StoreError(
                 "the manifest of a store is missing",
@@ -155,7 +162,7 @@ class StoreManifest:
             raise _foreign(path, f"{type(cause).__name__}: {cause}") from cause
 
 
-def _foreign(path: Path, found: str) -> StoreError:
+def _foreign(path: str, found: str) -> StoreError:
     return StoreError(
         "not the manifest of a store, or damaged",
         where=path,
@@ -174,6 +181,8 @@ def _parse(content: dict[str, Any]) -> StoreManifest:
     plain = {k: v for k, v in content.items() if k in known - {"made_by", "shards", "shape", "code_version"}}
     if set(plain["annotations"]) - set(SPLITS):
         raise ValueError(f"splits {sorted(plain['annotations'])}")
+    if plain.get("container", "safetensors") not in CONTAINERS:
+        raise ValueError(f"container {plain['container']!r}")
     return StoreManifest(
         made_by=extraction,
         shards=shards,

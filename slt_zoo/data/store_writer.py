@@ -23,6 +23,7 @@ from torch import Tensor
 
 from slt_zoo._version import __version__
 from slt_zoo.data.store_manifest import MANIFEST, TENSORS, Extraction, Shard, StoreManifest, compare_fields
+from slt_zoo.data.streamed import STREAM
 from slt_zoo.data.tensor_files import Header, file_mode, read_header, read_rows, write_tensors
 from slt_zoo.errors import ConfigError, MediaError, StoreError, first_few
 from slt_zoo.types import SPLITS, Split
@@ -169,6 +170,7 @@ class StoreBuilder:
         """Mark a complete store as unfinished, since something is going to be added, and forget earlier notes."""
         for note in (self.folder / PARTS).glob("note-*.json"):
             note.unlink()
+        shutil.rmtree(self.folder / STREAM, ignore_errors=True)  # would lack what is added
         if self.manifest.complete:
             self.manifest = replace(self.manifest, complete=False, shards=())
             self._write_manifest(self.manifest)

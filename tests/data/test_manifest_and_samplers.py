@@ -102,6 +102,23 @@ class TestTrainBatches:
             shards.append(list(TrainBatches(3, batch_size=8, num_replicas=4, rank=rank)))
         assert [len(s) for s in shards] == [1, 1, 1, 1]
 
+    @pytest.mark.parametrize("arguments", [{}, {"bucket": True}, {"frames_per_batch": 900, "bucket": True}])
+    def test_files_from_afar_are_fetched_few_at_a_time(self, arguments):
+        chunks = np.repeat(np.arange(51), 2)[:101]  # 51 files of two samples
+        batches = self.batches(chunks=chunks, **arguments)
+        seen = [i for batch in batches for i in batch]
+        assert len(seen) == len(set(seen)) and (len(seen) == 101 or "frames_per_batch" in arguments)
+        assert batches != self.batches(1, chunks=chunks, **arguments)
+
+        def span(order):
+            """How many samples lie between the first and the last use of a file, at the median."""
+            uses = [[at for at, i in enumerate(order) if chunks[i] == chunk] for chunk in range(51)]
+            return np.median([max(u) - min(u) for u in uses if len(u) > 1])
+
+        assert span(seen) < 0.5 * span([i for batch in self.batches(**arguments) for i in batch])
+        files = chunks[seen[:16]]
+        assert len(set(files.tolist())) > 4, "samples of several files are mixed"
+
     def test_buckets_need_lengths(self):
         with pytest.raises(ValueError, match="need the lengths"):
             TrainBatches(3, batch_size=1, bucket=True)

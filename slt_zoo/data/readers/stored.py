@@ -12,7 +12,7 @@ from torch import Tensor
 from slt_zoo.data.readers.base import Reader, compare_count, frames_of, place, rows_of
 from slt_zoo.data.readers.features import FeatureReader
 from slt_zoo.data.readers.pose import PoseArrays, PoseReader
-from slt_zoo.data.store import Store, open_store
+from slt_zoo.data.store import AnyStore, open_store
 from slt_zoo.errors import MediaError
 from slt_zoo.types import Media
 
@@ -65,7 +65,7 @@ class StoredFrames:
         where: sample and store, for messages.
     """
 
-    def __init__(self, store: Store, item: str, media: Media, where: str) -> None:
+    def __init__(self, store: AnyStore, item: str, media: Media, where: str) -> None:
         ends = store.rows(item, "ends").tensor().tolist()
         media = _in_rows(media, len(ends))
         compare_count(media, len(ends), where)

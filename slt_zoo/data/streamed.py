@@ -1,0 +1,375 @@
+"""A store as shards of litdata, for object storage: what is read is fetched, a file of many samples at a time.
+
+The folder ``stream`` beside a store's shards holds ``manifest.json`` and, a split, a folder ``<split>`` with litdata's
+``index.json`` and ``chunk-*.bin``. It may lie on a disk or at a URL. A sample is one string of bytes in the form of a
+safetensors file, so nothing that is fetched can run code: litdata's other kinds of items, pickles among them, are
+refused.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import shutil
+import uuid
+import warnings
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from slt_zoo.data.store_manifest import MANIFEST, TENSORS, Shard, StoreManifest
+from slt_zoo.errors import ConfigError, StoreError
+from slt_zoo.types import SPLITS, Media, Split
+
+if TYPE_CHECKING:
+    from slt_zoo.data.store import Store
+
+__all__ = ["STREAM", "StreamedStore", "fetch_manifest", "is_url", "write_stream"]
+
+STREAM = "stream"
+"""Name of the folder beside a store's shards."""
+
+_SCHEMES = ("s3://", "gs://", "azure://", "r2://", "local:")
+_AGAIN = "make it again: delete the folder, and run the same `slt-zoo extract ... --shards`"
+
+
+def is_url(place: str) -> bool:
+    """Whether something lies elsewhere: an address of object storage, or ``local:`` and a folder of a slow disk."""
+    return re.match(r"[a-z][a-z0-9+.-]*://|local:", place) is not None
+
+
+def write_stream(folder: Path, chunk_size: int = 64 << 20) -> Path:
+    """Write the shards of litdata beside those of a store, whole or not at all.
+
+    Args:
+        folder: of a store that is complete.
+        chunk_size: bytes that a file has at most, unless a single sample has more. Samples of eight files are mixed in
+            training, so smaller files mix less and are fetched faster.
+
+    Returns:
+        The folder, ``<store>/stream``.
+
+    Raises:
+        StoreError: there is no complete store.
+        ConfigError: litdata is not installed.
+    """
+    from safetensors.torch import save
+
+    from slt_zoo.data.store import Store
+
+    writer_of = _litdata().streaming.writer.BinaryWriter
+    store = Store(folder)
+    goal = store.folder / STREAM
+    made = store.folder / f".{STREAM}-{uuid.uuid4().hex}.tmp"
+    shards: list[Shard] = []
+    try:
+        for split in SPLITS:
+            ids = store.ids(split)
+            if not ids:
+                continue
+            part = made / split
+            part.mkdir(parents=True)
+            writer = writer_of(str(part), chunk_bytes=chunk_size)
+            with warnings.catch_warnings():
+                warnings.filterwarnings("ignore", "An item was larger than the target chunk size")  # it may be
+                for number, sample_id in enumerate(ids):
+                    writer.add_item(number, save(store.read(sample_id), {"id": sample_id}))
+                writer.done()
+                writer.merge(1)
+            shards += _chunks(store, part, split, ids)
+        manifest = replace(store.manifest, container="litdata", shards=tuple(shards))
+        (made / MANIFEST).write_text(manifest.to_text(), encoding="utf-8", newline="\n")
+        if goal.exists():
+            shutil.rmtree(goal)
+        made.replace(goal)
+    finally:
+        shutil.rmtree(made, ignore_errors=True)
+    return goal
+
+
+def _chunks(store: Store, folder: Path, split: Split, ids: Sequence[str]) -> Iterator[Shard]:
+    """The files of a split as the manifest lists them."""
+    import json
+
+    begin = 0
+    for chunk in json.loads((folder / "index.json").read_text(encoding="utf-8"))["chunks"]:
+        own = ids[begin : begin + chunk["chunk_size"]]
+        begin += len(own)
+        yield store.described(own, split, chunk["filename"], (folder / chunk["filename"]).stat().st_size)
+
+
+def fetch_manifest(place: str) -> tuple[StoreManifest, Path]:
+    """The manifest at a place, and the folder on this machine for what is fetched from it.
+
+    The folder's name depends on place and manifest, so what was fetched of an earlier store is never taken for this
+    one's. It lies in ``$SLT_ZOO_CACHE``, by default ``~/.cache/slt_zoo``; it may be deleted at any time between runs.
+
+    Args:
+        place: a URL.
+
+    Raises:
+        StoreError: nothing is there, or no manifest.
+        ConfigError: an unknown kind of address, or litdata is not installed.
+    """
+    if not place.startswith(_SCHEMES):
+        raise ConfigError("an address of this kind cannot be read", where=place, expected=", ".join(_SCHEMES))
+    get_downloader = _litdata().streaming.downloader.get_downloader
+    cache = Path(os.environ.get("SLT_ZOO_CACHE", "~/.cache/slt_zoo")).expanduser() / STREAM
+    taken = cache / f".{uuid.uuid4().hex}"
+    taken.mkdir(parents=True)
+    try:
+        remote = f"{place.removeprefix('local:').rstrip('/')}/{MANIFEST}"
+        get_downloader(place, str(taken), []).download_file(remote, str(taken / MANIFEST))
+        if not (taken / MANIFEST).is_file():
+            raise FileNotFoundError(remote)
+        text = (taken / MANIFEST).read_bytes()
+        manifest = StoreManifest.read(taken, told_as=place)
+    except StoreError:
+        raise
+    except Exception as cause:  # every kind of storage has its own
+        raise StoreError(
+            f"no manifest of a store can be fetched: {type(cause).__name__}: {cause}",
+            where=place,
+            expected=f"{MANIFEST} of a folder that `slt-zoo extract ... --shards` wrote",
+            todo="check the address and your credentials",
+        ) from cause
+    finally:
+        shutil.rmtree(taken, ignore_errors=True)
+    digest = hashlib.sha256(place.encode() + b"\n" + text).hexdigest()
+    return manifest, cache / digest[:32]
+
+
+class StreamedStore:
+    """A store whose samples are fetched when they are read; made by `open_store`.
+
+    Args:
+        place: folder or URL.
+        manifest: of it.
+        cache: folder for what is fetched; None: read where it lies.
+
+    Attributes:
+        manifest: what it says of itself.
+
+    Raises:
+        StoreError: the manifest contradicts itself.
+    """
+
+    def __init__(self, place: str, manifest: StoreManifest, cache: Path | None) -> None:
+        self.place, self.manifest, self._cache = place, manifest, cache
+        self._numbers: dict[str, tuple[Split, int, int, int]] = {}
+        counts = dict.fromkeys(SPLITS, 0)
+        for number, shard in enumerate(manifest.shards):
+            for i, sample_id in enumerate(shard.ids):
+                if sample_id in self._numbers:
+                    raise StoreError("a sample is in the store twice", where=place, found=sample_id, todo=_AGAIN)
+                self._numbers[sample_id] = (shard.split, counts[shard.split], number, i)
+                counts[shard.split] += 1
+        self._open: dict[Split, Any] = {}
+        self._pid = os.getpid()
+        self._last: tuple[str, dict[str, Tensor]] | None = None
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        from slt_zoo.data.store import open_store
+
+        return open_store, (self.place,)
+
+    def __len__(self) -> int:
+        return len(self._numbers)
+
+    def __iter__(self) -> Iterator[str]:
+        """The ids, in order."""
+        return iter(self._numbers)
+
+    def __contains__(self, sample_id: object) -> bool:
+        return sample_id in self._numbers
+
+    def ids(self, split: Split) -> list[str]:
+        """Ids of a split, in the order of its annotation."""
+        return [i for shard in self.manifest.shards_of(split) for i in shard.ids]
+
+    @property
+    def name(self) -> str:
+        """Where it lies, for messages."""
+        return self.place
+
+    @property
+    def advice(self) -> str:
+        """What a person can do when samples are not in it."""
+        return "run the `slt-zoo extract ... --shards` that made it again, and copy the folder anew"
+
+    def chunk_of(self, sample_id: str) -> int | None:
+        """Which file a sample is fetched with."""
+        return self._numbers[sample_id][2]
+
+    def media(self, sample_id: str) -> Media | None:
+        """Where a sample lies, with all that the manifest knows of it; None: the store has it not."""
+        if sample_id not in self._numbers:
+            return None
+        _, _, chunk, i = self._numbers[sample_id]
+        made, shard = self.manifest.made_by, self.manifest.shards[chunk]
+        return Media(
+            self.place,
+            fps=shard.fps[i],
+            num_frames=shard.frames[i],
+            stride=made.stride,
+            window=made.window,
+            extractor=made.id,
+            item=sample_id,
+        )
+
+    def rows(self, sample_id: str, tensor: str) -> FetchedRows:
+        """The rows of a sample in one of its tensors.
+
+        Raises:
+            StoreError: the store has no such sample, or it cannot be fetched.
+        """
+        return FetchedRows(self.read(sample_id)[tensor])
+
+    def read(self, sample_id: str) -> dict[str, Tensor]:
+        """All tensors of a sample as they are stored, by name.
+
+        Raises:
+            StoreError: the store has no such sample, or it cannot be fetched.
+        """
+        if sample_id not in self._numbers:
+            raise StoreError(f"the store has no sample {sample_id!r}", where=self.place, todo=self.advice)
+        if self._last is None or self._last[0] != sample_id:
+            self._last = (sample_id, self._fetch(sample_id))
+        return self._last[1]
+
+    def _fetch(self, sample_id: str) -> dict[str, Tensor]:
+        from safetensors import SafetensorError
+        from safetensors.torch import load
+
+        split, number, chunk, i = self._numbers[sample_id]
+        shard, made = self.manifest.shards[chunk], self.manifest.made_by
+        try:
+            tensors = load(bytes(self._samples(split)[number]))
+        except SafetensorError as cause:
+            raise self._fault(sample_id, f"no safetensors: {cause}") from cause
+        except StoreError:
+            raise
+        except Exception as cause:  # of the storage, or of litdata
+            raise self._fault(sample_id, f"{type(cause).__name__}: {cause}") from cause
+        rows = {name: len(tensor) for name, tensor in tensors.items()}
+        expected = dict.fromkeys(TENSORS[made.kind], shard.rows[i])
+        if made.kind == "frames":
+            expected["jpeg"] = shard.jpeg[i]
+        shape = tuple(tensors[made.kind].shape[1:]) if made.kind in tensors else ()
+        if rows != expected or shape != self.manifest.shape:
+            raise self._fault(sample_id, f"rows {rows} of shape {shape}, expected {expected}, {self.manifest.shape}")
+        return tensors
+
+    def _fault(self, sample_id: str, found: str) -> StoreError:
+        where = f"sample {sample_id}, {self.place}"
+        return StoreError("a sample cannot be fetched from the store", where=where, found=found, todo=_AGAIN)
+
+    def _samples(self, split: Split) -> Any:
+        """Litdata's reader of a split; its threads do not survive a fork, so every process has its own."""
+        if self._pid != os.getpid():
+            self._open, self._pid, self._last = {}, os.getpid(), None
+        if split not in self._open:
+            cache = None if self._cache is None else self._cache / split
+            if cache is not None:
+                cache.mkdir(parents=True, exist_ok=True)
+            self._open[split] = _litdata().StreamingDataset(
+                f"{self.place.rstrip('/')}/{split}",
+                cache_dir=None if cache is None else str(cache),
+                serializers=_bytes_alone(),
+            )
+            self._open[split]._on_demand_bytes = False  # whole files: their other samples follow soon
+        return self._open[split]
+
+
+@dataclass(frozen=True, eq=False)
+class FetchedRows:
+    """Rows that were fetched; behaves like `slt_zoo.data.store.StoredRows`.
+
+    Attributes:
+        all: every row.
+    """
+
+    all: Tensor
+
+    @cached_property
+    def shape(self) -> tuple[int, ...]:
+        """Rows first."""
+        return tuple(self.all.shape)
+
+    @property
+    def ndim(self) -> int:
+        """Number of axes."""
+        return self.all.ndim
+
+    def __len__(self) -> int:
+        return len(self.all)
+
+    def __getitem__(self, key: slice | NDArray[np.int64]) -> Any:
+        """A slice, or the rows of these numbers as float32."""
+        return FetchedRows(self.all[key]) if isinstance(key, slice) else FetchedRows(self.all[key]).numpy()
+
+    def tensor(self, first: int = 0, stop: int | None = None) -> Tensor:
+        """Rows ``[first, stop)`` as they are stored."""
+        return self.all[first:stop]
+
+    def numpy(self) -> NDArray[Any]:
+        """All rows, numbers as float32."""
+        rows = self.all.to(torch.float32) if self.all.dtype.is_floating_point else self.all
+        array: NDArray[Any] = rows.numpy()
+        return array
+
+
+def _litdata() -> Any:
+    """The package; it would otherwise ask the package index for a newer version of itself.
+
+    Raises:
+        ConfigError: it is not installed.
+    """
+    os.environ.setdefault("LITDATA_DISABLE_VERSION_CHECK", "1")
+    try:
+        import litdata
+        import litdata.streaming.downloader
+        import litdata.streaming.writer
+    except ImportError as cause:
+        raise ConfigError(
+            "streaming needs litdata, which is not installed", todo="pip install 'slt-zoo[stream]'"
+        ) from cause
+    return litdata
+
+
+class _Refused:
+    """In the place of litdata's serializers of other things than bytes."""
+
+    def setup(self, data_format: Any) -> None:
+        """Is told what it will be given."""
+
+    def serialize(self, item: Any) -> Any:
+        """Refuse."""
+        raise StoreError("a store holds bytes alone", found=type(item).__name__)
+
+    def deserialize(self, data: bytes) -> Any:
+        """Refuse."""
+        raise StoreError(
+            "an item of another kind than bytes: refused",
+            found="shards that slt_zoo has not written, or that were changed",
+            todo=_AGAIN,
+        )
+
+    def can_serialize(self, data: Any) -> bool:
+        """Nothing."""
+        return False
+
+
+def _bytes_alone() -> dict[str, Any]:
+    """A serializer for every kind of item that litdata knows; all but bytes refuse."""
+    from litdata.streaming.serializers import _SERIALIZERS, BytesSerializer
+
+    return {name: BytesSerializer() if name == "bytes" else _Refused() for name in _SERIALIZERS}

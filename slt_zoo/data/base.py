@@ -140,8 +140,27 @@ class SLTDataModule(LightningDataModule):
     @property
     def simulated(self) -> bool:
         """Whether the signing is simulated: no score on it is a translation result."""
+        return self._simulation_mark() is not None
+
+    def simulation_note(self) -> dict[str, Any] | None:
+        """What `slt_zoo.synthetic` wrote about a simulated corpus; None where the corpus is real.
+
+        Raises:
+            DatasetError: the note is damaged.
+        """
+        path = self._simulation_mark()
+        if path is None:
+            return None
+        try:
+            note = json.loads(path.read_text(encoding="utf-8"))
+        except ValueError as cause:
+            raise DatasetError("the note of a simulated corpus is damaged", where=path, found=str(cause)) from cause
+        return note if isinstance(note, dict) else {}
+
+    def _simulation_mark(self) -> Path | None:
         folder = self.corpus_folder()
-        return any((place / SIMULATED_MARK).is_file() for place in (folder, *list(folder.parents)[:2]))
+        marks = (place / SIMULATED_MARK for place in (folder, *list(folder.parents)[:2]))
+        return next((mark for mark in marks if mark.is_file()), None)
 
     def manifest(self, split: str) -> Manifest:
         """The samples of a split with their media located; works without a trainer.
@@ -449,9 +468,3 @@ def read_id_list(folder: Path, split: Split) -> list[str] | None:
 
 
 _NAMES: tuple[Split, ...] = ("train", "dev", "test")
-
-
-def simulation_note(root: Path) -> dict[str, Any] | None:
-    """What `slt_zoo.synthetic` wrote about a simulated corpus, or None where the corpus is real."""
-    path = root / SIMULATED_MARK
-    return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else None

@@ -7,7 +7,7 @@ import json
 import logging
 import shutil
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -15,9 +15,10 @@ import numpy as np
 from slt_zoo.errors import ConfigError, UnknownNameError
 from slt_zoo.synthetic.detector import detect
 from slt_zoo.synthetic.grammars import GRAMMARS, Grammar, spelling
-from slt_zoo.synthetic.layouts import Layout, layout_of
+from slt_zoo.synthetic.layouts import LAYOUTS, Layout, QuestionLayout, layout_of
 from slt_zoo.synthetic.media import PoseWriter, write_frames, write_video
-from slt_zoo.synthetic.performer import Performer, SkeletonPerformer
+from slt_zoo.synthetic.performer import Performer, SharedSigns, SkeletonPerformer
+from slt_zoo.synthetic.questions import OVERLAP, Asker, make_asker
 from slt_zoo.synthetic.recordings import Lexicon, RecordingPerformer, read_lexicon
 from slt_zoo.synthetic.render import draw_clip
 from slt_zoo.synthetic.sentences import SPLITS, Row, draw
@@ -45,6 +46,7 @@ def simulate(
     *,
     annotations: str | Path | None = None,
     lexicon: str | Path | None = None,
+    question_overlap: float | None = None,
     fps: float = 25.0,
     signers: Sequence[int] = (7, 1, 2),
     frame_size: tuple[int, int] = (210, 260),
@@ -65,6 +67,8 @@ def simulate(
         annotations: annotation file or folder of this corpus: its names, splits, signers and sentences are used.
         lexicon: folder of real recordings with ``index.csv``, joined instead of made-up signs. Recordings of single
             letters spell the texts.
+        question_overlap: share of a sentence's words that its question may repeat, 0 to 1 (0.3); for corpora with
+            questions, some of whose signs only the question tells apart. Those of ``annotations`` stay as they are.
         fps: frames a second.
         signers: how many different ones in train, dev and test; none of them is in two splits.
         frame_size: width and height of the image in pixels.
@@ -84,15 +88,16 @@ def simulate(
     render = tuple(dict.fromkeys([render] if isinstance(render, str) else render))
     _check(samples, render, fps, signers, frame_size)
     words = None if lexicon is None else read_lexicon(lexicon)
-    rows = _rows(layout, words, annotations, samples, signers, seed)
+    asker = _asker(layout, words, question_overlap, seed, drawn=annotations is None)
+    rows = _rows(layout, words, annotations, samples, signers, seed, asker)
     people = make_signers([row.signer for row in rows], seed, variation)
-    performer = _performer(words, seed, variation, fps)
+    performer = _performer(words, seed, variation, fps, asker)
     facts = {"corpus": corpus, "seed": seed, "difficulty": difficulty, "render": render}
     facts |= {"samples": {s: sum(row.split == s for row in rows) for s in SPLITS}, "fps": fps, "frame_size": frame_size}
     facts |= {"left_handed": sorted(name for name, person in people.items() if person.left_handed)}
     facts |= {"annotations": annotations and Path(annotations).name, "lexicon": lexicon and Path(lexicon).name}
     _prepare(root, overwrite)
-    (root / MARK).write_bytes((json.dumps(facts | {"note": NOTE}, indent=2, ensure_ascii=False) + "\n").encode())
+    _mark(root, facts if asker is None else facts | asker.facts())
     writer = _ClipWriter(layout, root, performer, variation, seed, render, fps, frame_size)
     for done, row in enumerate(rows, 1):
         writer.write(row, people[row.signer])
@@ -144,8 +149,16 @@ class _ClipWriter:
         return path
 
 
-def _performer(words: Lexicon | None, seed: int, variation: Variation, fps: float) -> Performer:
-    return SkeletonPerformer(seed, variation, fps) if words is None else RecordingPerformer(words, variation, fps)
+def _mark(root: Path, facts: Mapping[str, object]) -> None:
+    text = json.dumps({**facts, "note": NOTE}, indent=2, ensure_ascii=False) + "\n"
+    (root / MARK).write_bytes(text.encode())
+
+
+def _performer(words: Lexicon | None, seed: int, variation: Variation, fps: float, asker: Asker | None) -> Performer:
+    performer: Performer = (
+        SkeletonPerformer(seed, variation, fps) if words is None else RecordingPerformer(words, variation, fps)
+    )
+    return performer if asker is None else SharedSigns(performer, asker.grammar.signs)
 
 
 def _rows(
@@ -155,10 +168,14 @@ def _rows(
     samples: Sequence[int],
     signers: Sequence[int],
     seed: int,
+    asker: Asker | None,
 ) -> list[Row]:
     """What will be signed, by whom; with a lexicon, only what it can sign."""
     if annotations is None:
-        rows = _drawn(layout, _grammar(layout, words), samples, signers, seed)
+        grammar = _grammar(layout, words) if asker is None else asker.grammar
+        rows = _drawn(layout, grammar, samples, signers, seed)
+        if asker is not None:
+            rows = [dataclasses.replace(row, question=asker.question(row.gloss, row.text)) for row in rows]
     else:
         rows = _annotated(layout, Path(annotations).expanduser(), samples)
     if words is not None:
@@ -207,6 +224,21 @@ def _grammar(layout: Layout, lexicon: Lexicon | None) -> Grammar:
     if lexicon is not None and lexicon.spells:
         return spelling(lexicon.language)
     return GRAMMARS[layout.language]
+
+
+def _asker(layout: Layout, lexicon: Lexicon | None, overlap: float | None, seed: int, *, drawn: bool) -> Asker | None:
+    """What asks about drawn sentences; None where the corpus has no questions, or annotations bring them."""
+    if drawn and isinstance(layout, QuestionLayout):
+        return make_asker(layout.corpus, _grammar(layout, lexicon), OVERLAP if overlap is None else overlap, seed)
+    if overlap is not None:
+        asks = [name for name, other in LAYOUTS.items() if isinstance(other, QuestionLayout)]
+        raise ConfigError(
+            f"{layout.corpus} has no questions" if drawn else "the questions of annotations are kept as they are",
+            where="question_overlap",
+            found=overlap,
+            todo=f"simulate {' or '.join(asks)}, or leave question_overlap out" if drawn else "leave it out",
+        )
+    return None
 
 
 def _drawn(layout: Layout, grammar: Grammar, samples: Sequence[int], signers: Sequence[int], seed: int) -> list[Row]:

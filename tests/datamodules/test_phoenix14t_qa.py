@@ -2,15 +2,24 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 import pytest
 
 from slt_zoo import Phoenix14T, Phoenix14TQA
 from slt_zoo.data.questions import generate_question
 from slt_zoo.errors import AnnotationError
+from slt_zoo.testing import CorpusContract, simulated
 from slt_zoo.types import SPLITS
+
+__all__ = ["simulated"]  # a fixture
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*the release has")
 HEADER = "name|video|start|end|speaker|orth|translation"
+
+
+class TestContract(CorpusContract):
+    data_class: ClassVar = "Phoenix14TQA"
 
 
 @pytest.fixture

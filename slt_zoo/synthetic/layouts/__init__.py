@@ -5,10 +5,12 @@ from __future__ import annotations
 from slt_zoo.errors import UnknownNameError
 from slt_zoo.synthetic.layouts.base import Layout
 from slt_zoo.synthetic.layouts.phoenix14t import Phoenix14TLayout
+from slt_zoo.synthetic.layouts.phoenix14t_qa import Phoenix14TQALayout
+from slt_zoo.synthetic.layouts.questions import QuestionLayout
 
-__all__ = ["LAYOUTS", "Layout", "layout_of"]
+__all__ = ["LAYOUTS", "Layout", "QuestionLayout", "layout_of"]
 
-LAYOUTS: dict[str, Layout] = {layout.corpus: layout for layout in (Phoenix14TLayout(),)}
+LAYOUTS: dict[str, Layout] = {layout.corpus: layout for layout in (Phoenix14TLayout(), Phoenix14TQALayout())}
 """By the class name of the data module."""
 
 

@@ -12,10 +12,10 @@ from slt_zoo.errors import AnnotationError, DatasetNotFoundError
 from slt_zoo.synthetic.sentences import SPLITS, Row
 from slt_zoo.synthetic.variation import stream
 
-__all__ = ["Phoenix14TLayout"]
+__all__ = ["INNER", "Phoenix14TLayout"]
 
 _COLUMNS = ("name", "video", "start", "end", "speaker", "orth", "translation")
-_INNER = "PHOENIX-2014-T-release-v3/PHOENIX-2014-T"
+INNER = "PHOENIX-2014-T-release-v3/PHOENIX-2014-T"
 _PLACES = {
     "pose": "poses/{split}/{id}.pose",
     "frames": "features/fullFrame-210x260px/{split}/{id}",
@@ -65,7 +65,7 @@ class Phoenix14TLayout:
             split = next((s for s in SPLITS if f".{s}." in path.name), "train")
             files = {split: path}
         else:
-            folders = [path, *(path / level / "annotations/manual" for level in ("", "PHOENIX-2014-T", _INNER))]
+            folders = [path, *(path / level / "annotations/manual" for level in ("", "PHOENIX-2014-T", INNER))]
             files = {s: f / _file(s) for s in SPLITS for f in folders if (f / _file(s)).is_file()}
         if not files:
             raise DatasetNotFoundError(
@@ -89,7 +89,7 @@ class Phoenix14TLayout:
 
     def write_annotations(self, root: Path, rows: Sequence[Row]) -> None:
         """``annotations/manual/PHOENIX-2014-T.{split}.corpus.csv``."""
-        folder = root / _INNER / "annotations/manual"
+        folder = root / INNER / "annotations/manual"
         folder.mkdir(parents=True, exist_ok=True)
         for split in SPLITS:
             lines = ["|".join(_COLUMNS)]
@@ -100,7 +100,7 @@ class Phoenix14TLayout:
 
     def place(self, root: Path, row: Row, kind: str) -> Path:
         """Below ``PHOENIX-2014-T``; frames lie in the official folder, whatever their size."""
-        return root / _INNER / _PLACES[kind].format(split=row.split, id=row.id)
+        return root / INNER / _PLACES[kind].format(split=row.split, id=row.id)
 
 
 def _file(split: str) -> str:

@@ -22,7 +22,7 @@ from lightning.pytorch import Trainer, seed_everything
 
 import slt_zoo
 from slt_zoo.cli import training
-from slt_zoo.data.base import SLTDataModule
+from slt_zoo.data.base import SIMULATED_MARK, SLTDataModule
 from slt_zoo.data.official import read_official
 from slt_zoo.data.questions import QuestionCorpus
 from slt_zoo.errors import CheckpointClassError, CheckpointMismatchError, ConfigError, DatasetError, SLTError
@@ -289,11 +289,13 @@ class CorpusContract:
     Attributes:
         data_class: name of the corpus.
         modality: of the simulated media.
+        data_arguments: of the corpus, without root and batch size, such as ``{"features": "simulated"}``.
         simulation: arguments of `slt_zoo.synthetic.simulate`.
     """
 
     data_class: ClassVar[str]
     modality: ClassVar[Modality] = "pose"
+    data_arguments: ClassVar[dict[str, Any]] = {}
     simulation: ClassVar[dict[str, Any]] = {"samples": (8, 4, 4), "seed": 3, "render": ("pose",)}
 
     @pytest.fixture
@@ -303,8 +305,15 @@ class CorpusContract:
 
     def corpus(self, root: Path, **arguments: Any) -> SLTDataModule:
         """The data module on a folder."""
-        data: SLTDataModule = getattr(slt_zoo, self.data_class)(str(root), **arguments)
+        data: SLTDataModule = getattr(slt_zoo, self.data_class)(str(root), **{**self.data_arguments, **arguments})
         return data
+
+    def clips(self, root: Path, *needs: str, **arguments: Any) -> list[Clip]:
+        """The clips of the test split, with what is needed beside the medium."""
+        data = self.corpus(root, **arguments)
+        data.bind(slt_zoo.InputSpec(modality=self.modality, needs=frozenset(needs)), ["test"])
+        dataset: Any = data.loader("test").dataset
+        return [dataset[i] for i in range(len(dataset))]
 
     def spec(self) -> slt_zoo.InputSpec:
         """A model that needs the medium and nothing else."""
@@ -330,6 +339,35 @@ class CorpusContract:
             batches = list(data.loader(split))
             assert [i for b in batches for i in b.id] == data.manifest(split).ids
             assert all(getattr(b, self.modality).lengths.min() > 0 for b in batches)
+
+    def test_media_are_what_was_rendered(self, root: Path) -> None:
+        mark = json.loads((root / SIMULATED_MARK).read_text(encoding="utf-8"))
+        told = self.modality == "frames" or getattr(slt_zoo, self.data_class).fps is not None
+        for clip in self.clips(root):
+            medium = getattr(clip, self.modality)
+            assert len(medium) == clip.sample.meta.get("num_frames", len(medium))
+            assert clip.fps == (mark["fps"] if told else None), "key points and features of some corpora have no rate"
+            if self.modality == "frames":
+                width, height = mark["frame_size"]
+                assert medium.shape[1:] == (3, height, width) and medium.dtype == torch.uint8
+                assert medium.float().std() > 20, "there is something to see"
+            else:
+                assert torch.isfinite(medium).all() and medium.float().std(0).max() > 0, "something moves"
+            if self.modality == "pose":
+                assert clip.points is not None and len(clip.points) == medium.shape[1]
+                assert clip.conf is not None and clip.conf.min() >= 0 and 0 < clip.conf.max() <= 1
+
+    def test_sign_boundaries_fit_the_medium(self, root: Path) -> None:
+        for clip in self.clips(root, "segments", segments="labels"):
+            assert clip.labels is not None and len(clip.labels) == len(getattr(clip, self.modality))
+            begins = int((clip.labels == 2).sum())
+            assert begins == len(clip.sample.gloss) if clip.sample.gloss is not None else begins > 1
+
+    def test_the_width_of_features_is_a_fact(self, root: Path) -> None:
+        data = self.corpus(root)
+        data.bind(self.spec(), ["test"])
+        widths = {clip.features.shape[1] for clip in self.clips(root) if clip.features is not None}
+        assert data.facts().feature_dim == (widths.pop() if self.modality == "features" else None) and not widths
 
     def test_workers_see_what_one_process_sees(self, root: Path) -> None:
         seen = []

@@ -46,7 +46,7 @@ def main(argv: Sequence[str]) -> int:
             question_overlap=options.question_overlap,
             fps=options.fps,
             signers=options.signers,
-            frame_size=tuple(options.frame_size),
+            frame_size=options.frame_size and tuple(options.frame_size),
             overwrite=options.overwrite,
             progress=lambda done, total: bar.update(task, completed=done, total=total),
         )
@@ -65,7 +65,9 @@ def _parse(words: Sequence[str]) -> argparse.Namespace:
         description="Write simulated signing in a corpus's official layout. "
         "Simulated signing is no sign language; no score on it is a translation result.",
     )
-    parser.add_argument("--corpus", default="Phoenix14T", help="whose layout (%(default)s)")
+    parser.add_argument(
+        "--corpus", default="Phoenix14T", help="whose layout: Phoenix14T, CSLDaily, How2Sign, GSL (%(default)s)"
+    )
     parser.add_argument("--root", required=True, metavar="DIR", help="folder to write")
     parser.add_argument(
         "--samples",
@@ -77,7 +79,9 @@ def _parse(words: Sequence[str]) -> argparse.Namespace:
     )
     parser.add_argument("--seed", type=int, default=0, help="the same seed writes the same bytes (%(default)s)")
     parser.add_argument("--difficulty", type=float, default=0.3, help="0 (clean) to 1 (hard) (%(default)s)")
-    parser.add_argument("--render", nargs="+", default=["pose"], metavar="KIND", help="pose, frames, video (pose)")
+    parser.add_argument(
+        "--render", nargs="+", default=["pose"], metavar="KIND", help="pose, frames, video, features (pose)"
+    )
     parser.add_argument("--annotations", metavar="FILE", help="use the sentences of this annotation file or folder")
     parser.add_argument("--lexicon", metavar="DIR", help="join the real recordings of this folder with index.csv")
     parser.add_argument(
@@ -86,16 +90,15 @@ def _parse(words: Sequence[str]) -> argparse.Namespace:
         metavar="SHARE",
         help="of a sentence's words that its question may repeat, 0 to 1 (0.3); for corpora with questions",
     )
-    parser.add_argument("--fps", type=float, default=25.0, help="frames a second (%(default)s)")
+    parser.add_argument("--fps", type=float, help="frames a second (the corpus's)")
     parser.add_argument(
         "--signers",
         type=int,
         nargs=3,
-        default=(7, 1, 2),
         metavar=("TRAIN", "DEV", "TEST"),
-        help="how many different ones sign each split (7 1 2); annotations bring their own",
+        help="how many different ones sign each split (the corpus's, mostly 7 1 2); annotations bring their own",
     )
-    parser.add_argument("--frame-size", type=int, nargs=2, default=(210, 260), metavar=("W", "H"), help="(210 260)")
+    parser.add_argument("--frame-size", type=int, nargs=2, metavar=("W", "H"), help="in pixels (the corpus's)")
     parser.add_argument("--overwrite", action="store_true", help="replace an earlier simulated corpus")
     return parser.parse_args(words)
 

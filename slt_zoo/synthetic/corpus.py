@@ -10,20 +10,16 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-import numpy as np
-
 from slt_zoo.errors import ConfigError, UnknownNameError
-from slt_zoo.synthetic.detector import detect
+from slt_zoo.synthetic.clip_writer import ClipWriter
 from slt_zoo.synthetic.grammars import GRAMMARS, Grammar, spelling
 from slt_zoo.synthetic.layouts import LAYOUTS, Layout, QuestionLayout, layout_of
-from slt_zoo.synthetic.media import PoseWriter, write_frames, write_video
 from slt_zoo.synthetic.performer import Performer, SharedSigns, SkeletonPerformer
 from slt_zoo.synthetic.questions import OVERLAP, Asker, make_asker
 from slt_zoo.synthetic.recordings import Lexicon, RecordingPerformer, read_lexicon
-from slt_zoo.synthetic.render import draw_clip
-from slt_zoo.synthetic.sentences import SPLITS, Row, draw
-from slt_zoo.synthetic.signers import Camera, Signer, make_signers
-from slt_zoo.synthetic.variation import Variation, stream
+from slt_zoo.synthetic.sentences import SPLITS, Row
+from slt_zoo.synthetic.signers import Signer, make_signers
+from slt_zoo.synthetic.variation import Variation
 
 __all__ = ["MARK", "RENDERS", "simulate"]
 
@@ -31,7 +27,7 @@ log = logging.getLogger(__name__)
 
 MARK = "SIMULATED.json"
 NOTE = "simulated signing is no sign language, and no score on it is a translation result"
-RENDERS = ("pose", "frames", "video")
+RENDERS = ("pose", "frames", "video", "features")
 
 Progress = Callable[[int, int], None]
 
@@ -47,9 +43,9 @@ def simulate(
     annotations: str | Path | None = None,
     lexicon: str | Path | None = None,
     question_overlap: float | None = None,
-    fps: float = 25.0,
-    signers: Sequence[int] = (7, 1, 2),
-    frame_size: tuple[int, int] = (210, 260),
+    fps: float | None = None,
+    signers: Sequence[int] | None = None,
+    frame_size: tuple[int, int] | None = None,
     overwrite: bool = False,
     progress: Progress | None = None,
 ) -> Path:
@@ -58,20 +54,22 @@ def simulate(
     The same arguments give the same bytes.
 
     Args:
-        corpus: whose layout, by the class name of the data module (``"Phoenix14T"``).
+        corpus: whose layout, by the class name of the data module (``"Phoenix14T"``); each is in `LAYOUTS`.
         root: folder to write; must be new, empty, or (with ``overwrite``) an earlier simulated corpus.
         samples: how many for train, dev and test; of ``annotations`` the first so many of each split.
         seed: of sentences, lexicon, signers and takes.
         difficulty: from 0 (clean) to 1 (hard): sizes all differences between signers, takes and detections.
-        render: what to write of each clip: ``"pose"``, ``"frames"`` (PNG), ``"video"`` (mp4). Sign boundaries always.
+        render: what to write of each clip: ``"pose"``, ``"frames"`` (PNG or JPEG), ``"video"`` (mp4), ``"features"``
+            (see `slt_zoo.synthetic.features`), as far as the corpus has such. Sign boundaries always.
         annotations: annotation file or folder of this corpus: its names, splits, signers and sentences are used.
         lexicon: folder of real recordings with ``index.csv``, joined instead of made-up signs. Recordings of single
             letters spell the texts.
         question_overlap: share of a sentence's words that its question may repeat, 0 to 1 (0.3); for corpora with
             questions, some of whose signs only the question tells apart. Those of ``annotations`` stay as they are.
-        fps: frames a second.
-        signers: how many different ones in train, dev and test; none of them is in two splits.
-        frame_size: width and height of the image in pixels.
+        fps: frames a second; by default the corpus's.
+        signers: how many different ones in train, dev and test; none of them is in two splits; by default the
+            corpus's (7, 1, 2; of GSL 6, 1, 1, where dev and test are one person).
+        frame_size: width and height of the image in pixels; by default the corpus's.
         overwrite: replace an earlier simulated corpus.
         progress: called after each clip with how many are written, and how many there will be.
 
@@ -86,72 +84,42 @@ def simulate(
     """
     layout, variation, root = layout_of(corpus), Variation.at(difficulty), Path(root).expanduser()
     render = tuple(dict.fromkeys([render] if isinstance(render, str) else render))
-    _check(samples, render, fps, signers, frame_size)
+    fps, signers = layout.fps if fps is None else fps, layout.signers if signers is None else signers
+    frame_size = layout.frame_size if frame_size is None else frame_size
+    _check(layout, samples, render, fps, signers, frame_size)
     words = None if lexicon is None else read_lexicon(lexicon)
     asker = _asker(layout, words, question_overlap, seed, drawn=annotations is None)
     rows = _rows(layout, words, annotations, samples, signers, seed, asker)
-    people = make_signers([row.signer for row in rows], seed, variation)
+    people = make_signers(layout.signer_order(rows), seed, variation)
     performer = _performer(words, seed, variation, fps, asker)
     facts = {"corpus": corpus, "seed": seed, "difficulty": difficulty, "render": render}
-    facts |= {"samples": {s: sum(row.split == s for row in rows) for s in SPLITS}, "fps": fps, "frame_size": frame_size}
-    facts |= {"left_handed": sorted(name for name, person in people.items() if person.left_handed)}
+    facts |= {"fps": fps, "frame_size": frame_size, **({} if asker is None else asker.facts())}
     facts |= {"annotations": annotations and Path(annotations).name, "lexicon": lexicon and Path(lexicon).name}
     _prepare(root, overwrite)
-    _mark(root, facts if asker is None else facts | asker.facts())
-    writer = _ClipWriter(layout, root, performer, variation, seed, render, fps, frame_size)
-    for done, row in enumerate(rows, 1):
-        writer.write(row, people[row.signer])
-        if progress is not None:
-            progress(done, len(rows))
-    layout.write_annotations(root, rows)  # last: a corpus that was cut short has none and is refused
+    _mark(root, facts, rows, people)
+    with ClipWriter(layout, root, performer, variation, seed, render, fps, frame_size) as writer:
+        written = _write_clips(writer, rows, people, progress)
+    layout.write_annotations(root, written, fps)  # last: a corpus that was cut short has none and is refused
     log.info("%s: %d simulated clips; %s", root, len(rows), NOTE)
     return root
 
 
-@dataclasses.dataclass
-class _ClipWriter:
-    """Performs one row after the other and writes what was asked for."""
-
-    layout: Layout
-    root: Path
-    performer: Performer
-    variation: Variation
-    seed: int
-    render: tuple[str, ...]
-    fps: float
-    frame_size: tuple[int, int]
-
-    def __post_init__(self) -> None:
-        self._pose = PoseWriter(self.performer.points, self.frame_size, self.fps)
-
-    def write(self, row: Row, signer: Signer) -> None:
-        rng = stream(self.seed, "clip", row.id)
-        motion = self.performer.perform(row.gloss, signer, rng)
-        camera = Camera.of(signer, self.frame_size, self.variation, rng)
-        pixels = camera.project(motion.xyz)
-        np.save(self._file(row, "labels"), motion.labels)
-        if "pose" in self.render:
-            seen = detect(
-                pixels, motion.conf, motion.points, camera.scale, self.variation, stream(self.seed, "pose", row.id)
-            )
-            self._pose.write(self._file(row, "pose"), *seen)
-        if "frames" in self.render or "video" in self.render:
-            light = float(np.exp(self.variation.lighting * np.clip(rng.standard_normal(), -1.5, 1.5)))
-            images = draw_clip(motion.points, pixels, motion.conf, signer, self.frame_size, light)
-            if "frames" in self.render:
-                write_frames(self._file(row, "frames"), self.layout.frame, images)
-            if "video" in self.render:
-                write_video(self._file(row, "video"), images, self.fps)
-
-    def _file(self, row: Row, kind: str) -> Path:
-        path = self.layout.place(self.root, row, kind)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        return path
+def _mark(root: Path, facts: Mapping[str, object], rows: Sequence[Row], people: Mapping[str, Signer]) -> None:
+    counts = {split: sum(row.split == split for row in rows) for split in SPLITS}
+    left = sorted(name for name, person in people.items() if person.left_handed)
+    whole = {**facts, "samples": counts, "left_handed": left, "note": NOTE}
+    (root / MARK).write_bytes((json.dumps(whole, indent=2, ensure_ascii=False) + "\n").encode())
 
 
-def _mark(root: Path, facts: Mapping[str, object]) -> None:
-    text = json.dumps({**facts, "note": NOTE}, indent=2, ensure_ascii=False) + "\n"
-    (root / MARK).write_bytes(text.encode())
+def _write_clips(
+    writer: ClipWriter, rows: Sequence[Row], people: Mapping[str, Signer], progress: Progress | None
+) -> list[Row]:
+    written = []
+    for row in rows:
+        written.append(writer.write(row, people[row.signer]))
+        if progress is not None:
+            progress(len(written), len(rows))
+    return written
 
 
 def _performer(words: Lexicon | None, seed: int, variation: Variation, fps: float, asker: Asker | None) -> Performer:
@@ -172,8 +140,7 @@ def _rows(
 ) -> list[Row]:
     """What will be signed, by whom; with a lexicon, only what it can sign."""
     if annotations is None:
-        grammar = _grammar(layout, words) if asker is None else asker.grammar
-        rows = _drawn(layout, grammar, samples, signers, seed)
+        rows = layout.plan(_grammar(layout, words) if asker is None else asker.grammar, samples, signers, seed)
         if asker is not None:
             rows = [dataclasses.replace(row, question=asker.question(row.gloss, row.text)) for row in rows]
     else:
@@ -185,6 +152,7 @@ def _rows(
 
 
 def _check(
+    layout: Layout,
     samples: Sequence[int],
     render: Sequence[str],
     fps: float,
@@ -194,6 +162,7 @@ def _check(
     for name in render:
         if name not in RENDERS:
             raise UnknownNameError("kind of rendering", name, RENDERS)
+    layout.check_render(render)
     if len(samples) != 3 or min(samples) < 0 or samples[0] < 1:
         raise ConfigError(
             "not three numbers of samples",
@@ -239,19 +208,6 @@ def _asker(layout: Layout, lexicon: Lexicon | None, overlap: float | None, seed:
             todo=f"simulate {' or '.join(asks)}, or leave question_overlap out" if drawn else "leave it out",
         )
     return None
-
-
-def _drawn(layout: Layout, grammar: Grammar, samples: Sequence[int], signers: Sequence[int], seed: int) -> list[Row]:
-    """Sentences of the grammar; the signers of each split take turns."""
-    sentences = draw(grammar, samples, seed)
-    names = iter(layout.names(sum(samples), seed))
-    rows, first = [], 1
-    for split, count in zip(SPLITS, signers, strict=True):
-        for k, (gloss, text) in enumerate(sentences[split]):
-            signer = layout.signer_name(first + k % count)
-            rows.append(Row(next(names), split, signer, tuple(gloss.split()), text))
-        first += count
-    return rows
 
 
 def _annotated(layout: Layout, path: Path, samples: Sequence[int]) -> list[Row]:
@@ -310,5 +266,6 @@ def _remove(root: Path) -> None:
             found=str(cause),
             todo="remove the folder yourself, or choose another root",
         ) from cause
-    if (root / earlier.folder).exists():
-        shutil.rmtree(root / earlier.folder)
+    for folder in earlier.folders:
+        if (root / folder).exists():
+            shutil.rmtree(root / folder)

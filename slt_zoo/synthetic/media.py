@@ -5,14 +5,21 @@ from __future__ import annotations
 from collections.abc import Sequence
 from io import BytesIO
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from slt_zoo.synthetic.skeleton import components
 
-__all__ = ["PoseWriter", "write_frames", "write_video"]
+__all__ = ["PoseWriter", "VideoWriter", "WritesPose", "write_frames", "write_video"]
+
+
+class WritesPose(Protocol):
+    """Writes the poses of one clip."""
+
+    def write(self, path: Path, pixels: NDArray[np.float32], conf: NDArray[np.float32]) -> None:
+        """One file or folder from ``(T, K, 3)`` places and ``(T, K)`` confidence."""
 
 
 class PoseWriter:
@@ -44,27 +51,59 @@ class PoseWriter:
         path.write_bytes(buffer.getvalue())
 
 
-def write_frames(folder: Path, pattern: str, images: Sequence[NDArray[np.uint8]]) -> None:
-    """PNG files ``folder/pattern`` numbered from 1, from images ``(H, W, 3)``."""
+def write_frames(folder: Path, pattern: str, images: Sequence[NDArray[np.uint8]], first: int = 1) -> None:
+    """PNG or JPEG files ``folder/pattern`` numbered from ``first``, from images ``(H, W, 3)``."""
     from PIL import Image
 
+    options: dict[str, Any] = {"quality": 90} if pattern.endswith(".jpg") else {"compress_level": 4}
     folder.mkdir(parents=True, exist_ok=True)
-    for number, image in enumerate(images, 1):
-        Image.fromarray(image).save(folder / pattern.format(number), compress_level=4)
+    for number, image in enumerate(images, first):
+        Image.fromarray(image).save(folder / pattern.format(number), **options)
 
 
-def write_video(path: Path, images: Sequence[NDArray[np.uint8]], fps: float) -> None:
-    """An H.264 mp4 without sound, from images ``(H, W, 3)`` of even width and height."""
-    from fractions import Fraction
+class VideoWriter:
+    """An H.264 mp4 without sound, picture by picture; opened with the first one.
 
-    import av
+    Args:
+        path: the file.
+        fps: frames a second.
+    """
 
-    height, width = images[0].shape[:2]
-    with av.open(str(path), "w") as container:
-        stream: Any = container.add_stream("libx264", rate=Fraction(fps).limit_denominator(1001))
+    def __init__(self, path: Path, fps: float) -> None:
+        self._path, self._fps = path, fps
+        self._container: Any = None
+
+    def add(self, image: NDArray[np.uint8]) -> None:
+        """One more picture ``(H, W, 3)``, of even width and height, all of one size."""
+        import av
+
+        if self._container is None:
+            self._open(*image.shape[:2])
+        self._container.mux(self._stream.encode(av.VideoFrame.from_ndarray(image, format="rgb24")))
+
+    def close(self) -> None:
+        """Finish the file."""
+        if self._container is not None:
+            self._container.mux(self._stream.encode())
+            self._container.close()
+            self._container = None
+
+    def _open(self, height: int, width: int) -> None:
+        from fractions import Fraction
+
+        import av
+
+        self._container = av.open(str(self._path), "w")
+        stream: Any = self._container.add_stream("libx264", rate=Fraction(self._fps).limit_denominator(1001))
         stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
         # With several threads, or with its assembler code, x264 now and then writes other bytes for the same pictures.
         stream.options = {"crf": "20", "preset": "veryfast", "x264-params": "asm=0:threads=1"}
-        for image in images:
-            container.mux(stream.encode(av.VideoFrame.from_ndarray(image, format="rgb24")))
-        container.mux(stream.encode())
+        self._stream = stream
+
+
+def write_video(path: Path, images: Sequence[NDArray[np.uint8]], fps: float) -> None:
+    """A whole video, see `VideoWriter`."""
+    video = VideoWriter(path, fps)
+    for image in images:
+        video.add(image)
+    video.close()

@@ -12,10 +12,12 @@ from slt_zoo.errors import ConfigError
 from slt_zoo.synthetic.grammars.grammar import Grammar, Phrase
 from slt_zoo.synthetic.variation import stream
 
-__all__ = ["SPLITS", "Row", "draw", "held_out"]
+__all__ = ["SPLITS", "Row", "distinct", "draw", "held_out", "turns"]
 
 _LATE = 0.25  # share of the sentences that train takes last where there are homonyms
 _TRAIN_PER_FAMILY = 6  # fewer training sentences than this a family would leave dev and test without known words
+
+_FEWEST = 12
 
 SPLITS = ("train", "dev", "test")  # as in slt_zoo.types, which would import torch
 
@@ -30,6 +32,10 @@ class Row:
         signer: label.
         gloss: the glosses.
         text: the translation.
+        num_frames: how many were written; None: it was not performed yet.
+        recording: the longer video that the sample is a part of, where the corpus has such.
+        start: the sample's first frame in it.
+        second_split: its split in the corpus's second scheme of splits, where there is one.
         question: as its file has it; None: the corpus or the sample has none.
     """
 
@@ -38,7 +44,26 @@ class Row:
     signer: str
     gloss: tuple[str, ...]
     text: str
+    num_frames: int | None = None
+    recording: str | None = None
+    start: int = 0
+    second_split: str | None = None
     question: str | None = None
+
+
+def distinct(samples: int, signers: int) -> int:
+    """How many sentences a split of a corpus has whose sentences are signed by several people.
+
+    Each is signed by two signers, as long as there are so many. At least twelve differ (if there are so many samples):
+    fewer would leave dev and test without known words.
+    """
+    return samples if signers < 2 else min(samples, max(_FEWEST, -(-samples // 2)))
+
+
+def turns(samples: int, signers: int) -> list[tuple[int, int]]:
+    """Sentence and signer of each sample, both counted from 0: no signer has a sentence twice."""
+    count = distinct(samples, signers)
+    return [(k % count, (k % count + k // count) % signers) for k in range(samples)]
 
 
 def held_out(grammar: Grammar, train: Sequence[Phrase]) -> Callable[[Phrase], bool]:

@@ -97,9 +97,8 @@ class Signer:
 
 
 def make_signers(names: Sequence[str], seed: int, variation: Variation) -> dict[str, Signer]:
-    """The signers by name; every third one (in the order of names) is left-handed."""
-    order = sorted(set(names))
-    return {n: Signer.create(n, seed, variation, left_handed=k % 3 == 2) for k, n in enumerate(order)}
+    """The signers by name; every third one is left-handed."""
+    return {n: Signer.create(n, seed, variation, left_handed=k % 3 == 2) for k, n in enumerate(names)}
 
 
 @dataclass(frozen=True)

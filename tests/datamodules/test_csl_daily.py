@@ -7,6 +7,7 @@ import json
 import os
 import pickle
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 import pytest
@@ -14,12 +15,40 @@ from PIL import Image
 
 from slt_zoo import CSLDaily, InputSpec
 from slt_zoo.errors import AnnotationError, ConfigError, DatasetNotFoundError, MissingMediaError
+from slt_zoo.synthetic import simulate
+from slt_zoo.testing import CorpusContract, simulated
 from slt_zoo.types import SPLITS
+
+__all__ = ["simulated"]  # a fixture
 
 HEADER = "index|name|length|gloss|char|word|postag"
 IDS = {"train": ["S000001_P0000_T00", "S000001_P0004_T00"], "dev": ["S000002_P0001_T00"], "test": ["S000003_P0002_T00"]}
 ALL = [i for split in SPLITS for i in IDS[split]]
 pytestmark = pytest.mark.filterwarnings("ignore:.*the release has", "ignore:.*also occur in train")
+
+
+class TestContract(CorpusContract):
+    data_class: ClassVar = "CSLDaily"
+
+
+class TestContractOfFrames(CorpusContract):
+    data_class: ClassVar = "CSLDaily"
+    modality: ClassVar = "frames"
+    simulation: ClassVar = {"samples": (3, 2, 2), "seed": 3, "render": ("frames",), "frame_size": (64, 48)}
+
+
+class TestContractOfFeatures(CorpusContract):
+    data_class: ClassVar = "CSLDaily"
+    modality: ClassVar = "features"
+    data_arguments: ClassVar = {"features": "simulated"}
+    simulation: ClassVar = {"samples": (8, 4, 4), "seed": 3, "render": ("features",)}
+
+
+def test_table_and_pickle_of_a_simulated_tree_are_the_same_samples(tmp_path):
+    root = simulate("CSLDaily", tmp_path, (30, 4, 6), seed=1)
+    table = [list(CSLDaily(str(root)).manifest(split)) for split in SPLITS]
+    label(root / "CSL-Daily").unlink()
+    assert [list(CSLDaily(str(root)).manifest(split)) for split in SPLITS] == table
 
 
 def write_corpus(root: Path) -> Path:

@@ -3,17 +3,70 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 import pytest
 
 from slt_zoo import GSL, InputSpec
 from slt_zoo.errors import AnnotationError, ConfigError, DatasetError, DatasetNotFoundError, MissingMediaError
+from slt_zoo.synthetic import simulate
+from slt_zoo.testing import CorpusContract, simulated
 from slt_zoo.types import SPLITS
+
+__all__ = ["simulated"]  # a fixture
 
 COUNTS = {"si": {"train": 8821, "dev": 588, "test": 881}, "sd": {"train": 8189, "dev": 1063, "test": 1043}}
 LISTS = {"si": "gsl_split_SI_{}.csv", "sd": "GSL_SD_{}.csv"}
 FRAMES = InputSpec(modality="frames")
+
+
+class TestContract(CorpusContract):
+    data_class: ClassVar = "GSL"
+
+
+class TestContractOfTheOtherScheme(CorpusContract):
+    data_class: ClassVar = "GSL"
+    data_arguments: ClassVar = {"split": "sd"}
+
+
+class TestContractOfFrames(CorpusContract):
+    data_class: ClassVar = "GSL"
+    modality: ClassVar = "frames"
+    simulation: ClassVar = {"samples": (3, 2, 2), "seed": 3, "render": ("frames",), "frame_size": (64, 48)}
+
+
+class TestContractOfFeatures(CorpusContract):
+    data_class: ClassVar = "GSL"
+    modality: ClassVar = "features"
+    data_arguments: ClassVar = {"features": "simulated"}
+    simulation: ClassVar = {"samples": (8, 4, 4), "seed": 3, "render": ("features",)}
+
+
+@pytest.mark.parametrize("samples", [(3, 2, 2), (8, 4, 4), (60, 10, 20), (400, 40, 80)])
+def test_one_simulated_tree_serves_both_schemes(samples, tmp_path, recwarn):
+    root = simulate("GSL", tmp_path, samples, seed=1)
+    si, sd = ({split: list(GSL(str(root), split=scheme).manifest(split)) for split in SPLITS} for scheme in COUNTS)
+    assert {s.id for split in SPLITS for s in si[split]} == {s.id for split in SPLITS for s in sd[split]}
+    assert not [w for w in recwarn if "in no list" in str(w.message) or "glosses of" in str(w.message)]
+    for scheme in (si, sd):
+        assert tuple(len(scheme[split]) for split in SPLITS) == samples
+    assert {s.signer for split in ("dev", "test") for s in si[split]} == {"3"}
+    assert {s.signer for s in si["train"]} == {"1", "2", "4", "5", "6", "7"} or samples[0] < 40
+    assert {s.meta["repetition"] for s in si["dev"]} <= {1, 2} and {s.meta["repetition"] for s in si["test"]} <= {
+        3,
+        4,
+        5,
+    }
+    glosses = {split: {s.gloss for s in sd[split]} for split in SPLITS}
+    assert not glosses["train"] & glosses["dev"] | glosses["train"] & glosses["test"] | glosses["dev"] & glosses["test"]
+    for split in ("dev", "test"):
+        assert {g for gloss in glosses[split] for g in gloss} <= {g for gloss in glosses["train"] for g in gloss}
+        assert {w for s in sd[split] for w in s.text.split()} <= {w for s in sd["train"] for w in s.text.split()}
+    if samples[0] >= 400:
+        assert all(len({s.signer for s in sd[split]}) == 7 for split in SPLITS)
+        known = {s.gloss for s in si["train"]}
+        assert all(s.gloss in known for split in ("dev", "test") for s in si[split]), "memorisable, as in the corpus"
 
 
 # The real files.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 import pytest
@@ -11,12 +12,54 @@ import pytest
 from slt_zoo import How2Sign, InputSpec
 from slt_zoo.datamodules.how2sign import NAME, repair_mojibake
 from slt_zoo.errors import AnnotationError, ConfigError, DatasetNotFoundError, MissingMediaError
+from slt_zoo.synthetic import simulate
+from slt_zoo.testing import CorpusContract, simulated
 from slt_zoo.types import SPLITS
+
+__all__ = ["simulated"]  # a fixture
 
 REALIGNED = ["VIDEO_ID", "VIDEO_NAME", "SENTENCE_ID", "SENTENCE_NAME", "START_REALIGNED", "END_REALIGNED", "SENTENCE"]
 FRAMES = InputSpec(modality="frames")
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*the release has", "ignore:.*also occur in train")
+
+
+class TestContract(CorpusContract):
+    data_class: ClassVar = "How2Sign"
+
+
+class TestContractOfPartsOfVideos(CorpusContract):
+    data_class: ClassVar = "How2Sign"
+    modality: ClassVar = "frames"
+    simulation: ClassVar = {"samples": (3, 2, 4), "seed": 3, "render": ("video",), "frame_size": (64, 48)}
+
+
+class TestContractOfClips(TestContractOfPartsOfVideos):
+    data_arguments: ClassVar = {"cut": "clips"}
+
+
+class TestContractOfFeatures(CorpusContract):
+    data_class: ClassVar = "How2Sign"
+    modality: ClassVar = "features"
+    data_arguments: ClassVar = {"features": "simulated"}
+    simulation: ClassVar = {"samples": (8, 4, 4), "seed": 3, "render": ("features",)}
+
+
+@pytest.mark.parametrize("fps", [24, 29.97, 60])
+def test_simulated_videos_hold_the_clips_at_the_annotated_times(tmp_path, fps):
+    root = simulate("How2Sign", tmp_path, (4, 1, 6), seed=1, render=("video",), frame_size=(64, 48), fps=fps)
+    videos, pictures = {}, {}
+    for cut in ("realigned", "clips"):
+        data = How2Sign(str(root), cut=cut)
+        data.bind(FRAMES, ["test"])
+        dataset = data.loader("test").dataset
+        pictures[cut] = [dataset[i].frames.float() for i in range(len(dataset))]
+        videos[cut] = {s.media["frames"].path for s in data.manifest("test")}
+    assert len(videos["realigned"]) < len(videos["clips"]) == 6
+    for part, clip in zip(pictures["realigned"], pictures["clips"], strict=True):
+        assert len(part) == len(clip)
+        apart = [(part[a : len(part) - b] - clip[b : len(clip) - a]).abs().mean() for a, b in ((0, 0), (0, 1), (1, 0))]
+        assert apart[0] < 6 and apart[0] == min(apart), "the same pictures, none earlier and none later"
 
 
 # The real files.

@@ -35,6 +35,13 @@ class TestContractOfFrames(CorpusContract):
     simulation: ClassVar = {"samples": (3, 2, 2), "seed": 3, "render": ("frames",), "frame_size": (52, 64)}
 
 
+class TestContractOfFeatures(CorpusContract):
+    data_class: ClassVar = "Phoenix14T"
+    modality: ClassVar = "features"
+    data_arguments: ClassVar = {"features": "simulated"}
+    simulation: ClassVar = {"samples": (8, 4, 4), "seed": 3, "render": ("features",)}
+
+
 # The real files.
 
 

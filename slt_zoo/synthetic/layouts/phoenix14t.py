@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import date, timedelta
 from pathlib import Path
 from typing import ClassVar
 
 from slt_zoo.data.annotations import read_rows
-from slt_zoo.errors import AnnotationError, DatasetNotFoundError
+from slt_zoo.errors import DatasetNotFoundError
+from slt_zoo.synthetic.layouts.base import Layout, refuse_doubles
 from slt_zoo.synthetic.sentences import SPLITS, Row
 from slt_zoo.synthetic.variation import stream
 
@@ -16,12 +17,6 @@ __all__ = ["INNER", "Phoenix14TLayout"]
 
 _COLUMNS = ("name", "video", "start", "end", "speaker", "orth", "translation")
 INNER = "PHOENIX-2014-T-release-v3/PHOENIX-2014-T"
-_PLACES = {
-    "pose": "poses/{split}/{id}.pose",
-    "frames": "features/fullFrame-210x260px/{split}/{id}",
-    "video": "videos/{split}/{id}.mp4",
-    "labels": "labels/{split}/{id}.npy",
-}
 _MONTHS = (
     *("January", "February", "March", "April", "May", "June"),
     *("July", "August", "September", "October", "November", "December"),
@@ -29,13 +24,24 @@ _MONTHS = (
 _DAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
 
 
-class Phoenix14TLayout:
-    """The layout of release v3, with ``poses``, ``videos`` and ``labels`` beside the official folders."""
+class Phoenix14TLayout(Layout):
+    """The layout of release v3, with ``poses``, ``videos`` and ``labels`` beside the official folders.
+
+    Frames lie in the official folder, whatever their size.
+    """
 
     corpus: ClassVar[str] = "Phoenix14T"
     language: ClassVar[str] = "de"
-    folder: ClassVar[str] = "PHOENIX-2014-T-release-v3"
+    folders: ClassVar[tuple[str, ...]] = ("PHOENIX-2014-T-release-v3",)
+    places: ClassVar[Mapping[str, str]] = {
+        "pose": f"{INNER}/poses/{{split}}/{{id}}.pose",
+        "frames": f"{INNER}/features/fullFrame-210x260px/{{split}}/{{id}}",
+        "video": f"{INNER}/videos/{{split}}/{{id}}.mp4",
+        "features": f"{INNER}/features/simulated/{{split}}/{{id}}.npy",
+        "labels": f"{INNER}/labels/{{split}}/{{id}}.npy",
+    }
     frame: ClassVar[str] = "images{:04d}.png"
+    first_frame: ClassVar[int] = 1
 
     def names(self, count: int, seed: int) -> list[str]:
         """Broadcasts of invented dates, such as ``01April_2010_Thursday_tagesschau-17``."""
@@ -81,13 +87,9 @@ class Phoenix14TLayout:
                 rows.append(
                     Row(cells["name"], split, cells["speaker"], tuple(cells["orth"].split()), cells["translation"])
                 )
-        names = [row.id for row in rows]
-        if len(set(names)) < len(names):
-            twice = next(n for n in names if names.count(n) > 1)
-            raise AnnotationError(f"the name {twice!r} occurs twice", where=path, todo="remove one of the rows")
-        return rows
+        return refuse_doubles(rows, path)
 
-    def write_annotations(self, root: Path, rows: Sequence[Row]) -> None:
+    def write_annotations(self, root: Path, rows: Sequence[Row], fps: float) -> None:
         """``annotations/manual/PHOENIX-2014-T.{split}.corpus.csv``."""
         folder = root / INNER / "annotations/manual"
         folder.mkdir(parents=True, exist_ok=True)
@@ -97,10 +99,6 @@ class Phoenix14TLayout:
                 if row.split == split:
                     lines.append("|".join([row.id, f"{row.id}/1/*.png", "-1", "-1", row.signer, *_strings(row)]))
             (folder / _file(split)).write_bytes(("\n".join(lines) + "\n").encode())
-
-    def place(self, root: Path, row: Row, kind: str) -> Path:
-        """Below ``PHOENIX-2014-T``; frames lie in the official folder, whatever their size."""
-        return root / INNER / _PLACES[kind].format(split=row.split, id=row.id)
 
 
 def _file(split: str) -> str:

@@ -30,9 +30,9 @@ class Phoenix14TQALayout(QuestionLayout, Phoenix14TLayout):
         folders = [manual, manual / "PHOENIX-2014-T", manual / INNER, manual.parent.parent]
         return with_questions(super().read_annotations(path), folders, _questions)
 
-    def write_annotations(self, root: Path, rows: Sequence[Row]) -> None:
+    def write_annotations(self, root: Path, rows: Sequence[Row], fps: float) -> None:
         """The parent's files and those of the questions, which end without a newline as the released ones do."""
-        super().write_annotations(root, rows)
+        super().write_annotations(root, rows, fps)
         write_questions(
             root / INNER,
             rows,

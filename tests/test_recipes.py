@@ -11,6 +11,7 @@ from slt_zoo import recipes
 from slt_zoo.cli import main, run, training
 from slt_zoo.errors import ConfigError
 from slt_zoo.testing import simulated
+from slt_zoo.text import WordCodec
 
 __all__ = ["simulated"]  # a fixture
 
@@ -21,9 +22,11 @@ SETS = sorted({(r.model, r.corpus) for r in ALL})
 
 
 def corpus_of(recipe: recipes.Recipe, simulated) -> tuple[str, str]:
-    """Name and simulated root of the corpus that a recipe is for."""
-    name = recipe.read()["data"]["class_path"].removeprefix("slt_zoo.")
-    return name, str(simulated(name, samples=(8, 4, 4), seed=3))
+    """Name and simulated root of the corpus that a recipe is for, with the medium that its model reads."""
+    settings = recipe.read()
+    name = settings["data"]["class_path"].removeprefix("slt_zoo.")
+    medium = settings["model"]["init_args"].get("modality", "pose")
+    return name, str(simulated(name, samples=(8, 4, 4), seed=3, render=(medium,)))
 
 
 @pytest.mark.parametrize(("model", "corpus"), SETS, ids=["/".join(s) for s in SETS])
@@ -49,12 +52,38 @@ def test_its_network_builds_at_full_size(recipe, simulated, monkeypatch):
     given = settings["model"]["init_args"]
     arguments = {k: v for k, v in given.items() if k not in ("optimizer", "lr_scheduler", "init_from")}
     corpus, root = corpus_of(recipe, simulated)
-    data = getattr(slt_zoo, corpus)(root)
+    data = getattr(slt_zoo, corpus)(root, **settings["data"]["init_args"])
     with torch.device("meta"):
         model = getattr(slt_zoo, name)(**arguments)
         model.read_data(data)
         model.configure_model()
     assert all(p.device.type == "meta" for p in model.parameters()) and sum(p.numel() for p in model.parameters()) > 0
+
+
+REAL = {"Phoenix14T": "phoenix14t", "CSLDaily": "csl_daily", "How2Sign": "how2sign", "GSL": "gsl"}
+ASKED = {"Phoenix14TQA": "phoenix14t", "CSLDailyQA": "csl_daily"}
+CHECKS = {"synthetic", "synthetic_gloss", "fingerspelling", "phoenix14t_skels", "phoenix14t_skels_gloss"}
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("recipe", [r for r in ALL if r.corpus not in CHECKS], ids=lambda r: r.name)
+def test_its_longest_target_is_that_of_the_real_corpus(recipe, shared_data):
+    """Nothing of dev and test is out of reach, and little is decoded in vain."""
+    settings = recipe.read()
+    corpus = settings["data"]["class_path"].removeprefix("slt_zoo.")
+    if corpus not in {**REAL, **ASKED}:
+        pytest.skip(f"no real annotation of {corpus} is at hand")
+    arguments = dict(settings["data"]["init_args"])
+    if corpus in ASKED:
+        arguments["questions"] = str(shared_data / f"{ASKED[corpus]}_qa")
+    data = getattr(slt_zoo, corpus)(str(shared_data / {**REAL, **ASKED}[corpus]), **arguments)
+    given = settings["model"]["init_args"]
+    samples = [sample for split in ("dev", "test") for sample in data.manifest(split)]
+    if given["target"] == "gloss":
+        longest = max(len(sample.gloss) for sample in samples)
+    else:
+        longest = max(WordCodec([], given.get("level", "word")).length(sample.text) - 2 for sample in samples)
+    assert longest + 2 <= given["max_tokens"] <= 2 * longest
 
 
 @pytest.mark.parametrize("recipe", ALL, ids=lambda r: r.name)

@@ -37,6 +37,7 @@ from slt_zoo.layers.positions import SinusoidalPositions
 from slt_zoo.layers.transformer import DecoderLayer, EncoderLayer, capture, causal_mask, window_mask
 from slt_zoo.models.base import SLTModule
 from slt_zoo.text import TextCodec, WordCodec, codec_from_dict
+from slt_zoo.text.codec import Level
 from slt_zoo.types import Batch, ClipPipeline, InputSpec, Losses, Ragged, Sample, SelectFrames, TransformClip
 
 __all__ = ["AttentionMaps", "SignAttention", "SignAttentionNet"]
@@ -187,6 +188,7 @@ class SignAttention(SLTModule):
 
     Args:
         target: what is produced, ``"gloss"`` or ``"text"``.
+        level: a text is cut into ``"word"`` or ``"char"`` (Chinese has no spaces between words); glosses into words.
         modality: ``"pose"``, or ``"features"`` of any width.
         d_model: width H; the paper looks at 16 and 32.
         nhead: attention heads.
@@ -228,6 +230,7 @@ class SignAttention(SLTModule):
         self,
         *,
         target: Literal["gloss", "text"] = "gloss",
+        level: Level = "word",
         modality: Literal["pose", "features"] = "pose",
         d_model: int = 16,
         nhead: int = 8,
@@ -338,8 +341,9 @@ class SignAttention(SLTModule):
         return self.codecs[self.target]
 
     def make_codecs(self, samples: Sequence[Sample]) -> dict[str, TextCodec]:
-        """Whitespace words of the training targets, case kept (specification section 6.3)."""
-        return {self.target: WordCodec.fit(self.target_of(s) for s in samples)}
+        """Whitespace words of the training targets, case kept (specification section 6.3), or characters of texts."""
+        level: Level = self.hparams["level"] if self.target == "text" else "word"
+        return {self.target: WordCodec.fit((self.target_of(s) for s in samples), level)}
 
     def read_data(self, data: SLTDataModule) -> None:
         """Vocabulary and, for ``class_weights``, how often each token is a target."""

@@ -54,7 +54,7 @@ def simulate(
     The same arguments give the same bytes.
 
     Args:
-        corpus: whose layout, by the class name of the data module (``"Phoenix14T"``); each is in `LAYOUTS`.
+        corpus: whose layout, by the class name of the data module (``"Phoenix14T"``).
         root: folder to write; must be new, empty, or (with ``overwrite``) an earlier simulated corpus.
         samples: how many for train, dev and test; of ``annotations`` the first so many of each split.
         seed: of sentences, lexicon, signers and takes.
@@ -67,8 +67,7 @@ def simulate(
         question_overlap: share of a sentence's words that its question may repeat, 0 to 1 (0.3); for corpora with
             questions, some of whose signs only the question tells apart. Those of ``annotations`` stay as they are.
         fps: frames a second; by default the corpus's.
-        signers: how many different ones in train, dev and test; none of them is in two splits; by default the
-            corpus's (7, 1, 2; of GSL 6, 1, 1, where dev and test are one person).
+        signers: how many different ones in train, dev and test, none of them in two splits; by default the corpus's.
         frame_size: width and height of the image in pixels; by default the corpus's.
         overwrite: replace an earlier simulated corpus.
         progress: called after each clip with how many are written, and how many there will be.

@@ -8,6 +8,7 @@ from typing import ClassVar
 import pytest
 import torch
 
+import slt_zoo
 from slt_zoo import SignAttention
 from slt_zoo.errors import ConfigError, UnknownNameError
 from slt_zoo.models.sign_attention import FrameEmbedder, SignAttentionNet
@@ -35,6 +36,17 @@ class TestContract(ModelContract):
 
 class TestContractOfText(TestContract):
     arguments: ClassVar = {**TestContract.arguments, "target": "text", "norm_first": False, "encoder_window": 11}
+
+
+def test_chinese_texts_are_made_of_characters_and_glosses_of_words(simulated):
+    data = slt_zoo.CSLDaily(str(simulated("CSLDaily", samples=(12, 2, 2), seed=3)))
+    texts, glosses = (data.manifest("train").column(kind) for kind in ("text", "gloss"))
+    sizes = {"d_model": 16, "nhead": 4, "dim_feedforward": 32, "points": "upper_hands48", "level": "char"}
+    codec = SignAttention(target="text", **sizes).prepare(data).codec
+    assert set(codec.tokens) == {c for text in texts for c in text} and not codec.closed
+    assert codec.decode(codec.encode(texts).padded()[0]) == texts
+    words = SignAttention(target="gloss", **sizes).prepare(data).codec
+    assert set(words.tokens) == {g for gloss in glosses for g in gloss} and max(map(len, words.tokens)) > 1
 
 
 FEATURES, VOCABULARY = 6, 11

@@ -8,15 +8,15 @@ from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from slt_zoo.errors import ConfigError
+from slt_zoo.errors import ConfigError, DatasetError
 from slt_zoo.synthetic.corpus import MARK
 from slt_zoo.synthetic.grammars import GRAMMARS
 from slt_zoo.synthetic.grammars.grammar import Phrase
-from slt_zoo.synthetic.layouts import layout_of
+from slt_zoo.synthetic.layouts import Layout, layout_of
 from slt_zoo.synthetic.questions import Asker, make_asker
 from slt_zoo.synthetic.sentences import Row, held_out
 
-__all__ = ["Ceilings", "ceilings", "ceilings_of"]
+__all__ = ["Ceilings", "asker_of", "ceilings", "ceilings_of"]
 
 Evidence = Callable[[Phrase], list[Hashable]]
 """What a reader may see of a sentence, one as likely as the other."""
@@ -48,10 +48,32 @@ def ceilings(root: str | Path, split: str = "test") -> Ceilings:
 
     Raises:
         ConfigError: the folder holds no simulated corpus with simulated questions.
-        DatasetError: its annotations are damaged.
+        DatasetError: its mark or its annotations are damaged, or the split is empty.
     """
-    path = Path(root).expanduser() / MARK
-    mark = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+    layout, asker = _read_mark(Path(root).expanduser())
+    rows = layout.read_annotations(Path(root).expanduser())
+    own = [row for row in rows if row.split == split]
+    if not own:
+        raise DatasetError(f"no sample of {split}", where=root, expected=", ".join(sorted({r.split for r in rows})))
+    return ceilings_of(asker, own, [] if split == "train" else [row for row in rows if row.split == "train"])
+
+
+def asker_of(root: str | Path) -> Asker:
+    """What asked the questions of a simulated corpus: it knows homonyms, cues, and which words a homonym stands for.
+
+    Raises:
+        ConfigError: the folder holds no simulated corpus with simulated questions.
+        DatasetError: its mark is damaged.
+    """
+    return _read_mark(Path(root).expanduser())[1]
+
+
+def _read_mark(root: Path) -> tuple[Layout, Asker]:
+    path = root / MARK
+    try:
+        mark = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+    except ValueError as cause:
+        raise DatasetError(f"{MARK} is damaged", where=path, found=str(cause)) from cause
     if mark.get("question_overlap") is None:
         raise ConfigError(
             "no simulated corpus with simulated questions",
@@ -59,10 +81,7 @@ def ceilings(root: str | Path, split: str = "test") -> Ceilings:
             expected="one that `simulate` wrote for a corpus with questions, without `annotations`",
         )
     layout = layout_of(mark["corpus"])
-    asker = make_asker(mark["corpus"], GRAMMARS[layout.language], mark["question_overlap"], mark["seed"])
-    rows = layout.read_annotations(Path(root).expanduser())
-    train = [] if split == "train" else [row for row in rows if row.split == "train"]
-    return ceilings_of(asker, [row for row in rows if row.split == split], train)
+    return layout, make_asker(mark["corpus"], GRAMMARS[layout.language], mark["question_overlap"], mark["seed"])
 
 
 def ceilings_of(asker: Asker, rows: Sequence[Row], train: Sequence[Row] = ()) -> Ceilings:

@@ -120,7 +120,8 @@ def make_asker(corpus: str, grammar: Grammar, overlap: float, seed: int) -> Aske
 
 @cache
 def _with_homonyms(grammar: Grammar) -> Grammar:
-    return grammar if grammar.asking is None else replace(grammar, homonyms=grammar.asking.homonyms)
+    assert grammar.asking is not None
+    return replace(grammar, homonyms=grammar.asking.homonyms)
 
 
 def _equal(a: Sequence[str], b: Sequence[str]) -> int:

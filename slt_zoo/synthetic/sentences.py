@@ -125,11 +125,11 @@ def draw(grammar: Grammar, samples: Sequence[int], seed: int) -> dict[str, list[
 
 def _late(grammar: Grammar, phrases: Sequence[Phrase], rng: np.random.Generator) -> list[bool]:
     """Which sentences train takes last, so that others signed like them remain; without homonyms none is like them."""
-    signed = [grammar.signs(gloss.split()) for gloss, _ in phrases]
-    distinct = sorted(set(signed))
-    if len(distinct) == len(phrases):
+    if not grammar.homonyms:
         return [False] * len(phrases)
-    late = {signs for signs, draw in zip(distinct, rng.random(len(distinct)), strict=True) if draw < _LATE}
+    signed = [grammar.signs(gloss.split()) for gloss, _ in phrases]
+    classes = sorted(set(signed))
+    late = {signs for signs, draw in zip(classes, rng.random(len(classes)), strict=True) if draw < _LATE}
     return [signs in late for signs in signed]
 
 

@@ -14,9 +14,11 @@ import pytest
 import torch
 from PIL import Image
 
+import slt_zoo
 from slt_zoo.data.readers import open_reader
 from slt_zoo.errors import AnnotationError, ConfigError, DatasetNotFoundError
 from slt_zoo.synthetic import simulate
+from slt_zoo.synthetic.grammars import GRAMMARS
 from slt_zoo.synthetic.layouts import LAYOUTS, layout_of
 from slt_zoo.synthetic.openpose import OpenPoseWriter
 from slt_zoo.synthetic.sentences import SPLITS, distinct, turns
@@ -58,6 +60,39 @@ def test_replacing_a_corpus_leaves_nothing_of_it(corpus, tmp_path):
 def test_frame_rate_and_size_are_the_corpus_s_own(corpus, fps, size, tmp_path):
     mark = json.loads((simulate(corpus, tmp_path, (3, 1, 1)) / "SIMULATED.json").read_text("utf-8"))
     assert (mark["fps"], mark["frame_size"]) == (fps, size)
+
+
+@pytest.mark.parametrize("samples", [(1, 0, 0), (4, 2, 2), (12, 0, 5), (40, 7, 6), (400, 60, 100)])
+@pytest.mark.parametrize("corpus", LAYOUTS)
+def test_plans_have_the_samples_that_are_asked_for(corpus, samples):
+    layout = layout_of(corpus)
+    for seed in range(3):
+        rows = layout.plan(GRAMMARS[layout.language], samples, layout.signers, seed)
+        assert tuple(sum(row.split == split for row in rows) for split in SPLITS) == samples
+        assert len({row.id for row in rows}) == len(rows)
+        scheme = {row.id: row.second_split or row.split for row in rows}  # the one without shared sentences
+        assert tuple(list(scheme.values()).count(split) for split in SPLITS) == samples
+        own = {split: {row.gloss for row in rows if scheme[row.id] == split} for split in SPLITS}
+        assert sum(map(len, own.values())) == len(set().union(*own.values()))
+        people = {split: {row.signer for row in rows if row.split == split} for split in SPLITS}
+        assert not people["train"] & (people["dev"] | people["test"])
+        assert all(len(people[s]) <= n for s, n in zip(SPLITS, layout.signers, strict=True))
+        assert samples[0] < 40 or [len(people[s]) for s in SPLITS] == list(layout.signers)
+
+
+@pytest.mark.parametrize("corpus", LAYOUTS)
+def test_dev_and_test_may_be_empty(corpus, tmp_path):
+    root = simulate(corpus, tmp_path, (3, 0, 0), render=("features",))
+    assert len(list(root.rglob("features/simulated/**/*.npy"))) == 3 and not list(root.rglob("*.pose"))
+    if corpus in (
+        "CSLDaily",
+        "CSLDailyQA",
+    ):  # one list for all splits, whose lines of train are all that is asked about here
+        assert len(table(root)) == 3 and (root / LABELS / "split_1.txt").read_text("utf-8").count("|train\n") == 3
+        return
+    data = getattr(slt_zoo, corpus)(str(root), features="simulated")
+    data.bind(slt_zoo.InputSpec(modality="features"), ["train"])
+    assert len(data.manifest("train")) == 3
 
 
 @pytest.mark.parametrize(("samples", "signers"), [(1, 3), (9, 1), (13, 2), (23, 7), (24, 7), (101, 7), (100, 2)])

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from slt_zoo.data.annotations import read_rows
-from slt_zoo.data.official import CSL_DAILY, read_csl_daily, read_csl_daily_pickle
 from slt_zoo.errors import AnnotationError, DatasetNotFoundError, first_few
 from slt_zoo.synthetic.grammars.grammar import cut_words
 from slt_zoo.synthetic.layouts.base import Layout, refuse_doubles
@@ -21,6 +20,7 @@ if TYPE_CHECKING:
 
 __all__ = ["CSLDailyLayout", "labels"]
 
+_COLUMNS = ("index", "name", "length", "gloss", "char", "word", "postag")
 _LABELS = "CSL-Daily/sentence_label"
 _SPLIT, _MAP, _PICKLE = "split_1.txt", "video_map.txt", "csl2020ct_v2.pkl"
 _NAME = re.compile(r"S\d{6}_P(\d{4})_T(\d\d)")
@@ -82,6 +82,8 @@ class CSLDailyLayout(Layout):
             DatasetNotFoundError: list or table are not there.
             AnnotationError: one of them is damaged, they have no sample in common, or a name occurs twice.
         """
+        from slt_zoo.data.official import read_csl_daily, read_csl_daily_pickle
+
         folders = [path.parent] if path.is_file() else [path, path / "sentence_label", path / _LABELS]
         lists = [folder / _SPLIT for folder in folders if (folder / _SPLIT).is_file()]
         tables = [path] if path.is_file() else [f / n for n in (_MAP, _PICKLE) for f in folders if (f / n).is_file()]
@@ -118,7 +120,7 @@ class CSLDailyLayout(Layout):
         rows = sorted(rows, key=lambda row: row.id)
         _write(folder / _SPLIT, ["name|split", *(f"{row.id}|{row.split}" for row in rows)])
         infos = labels(rows)
-        lines = ["|".join(CSL_DAILY)]
+        lines = ["|".join(_COLUMNS)]
         for number, info in enumerate(infos):
             parts = (" ".join(info[f"label_{kind}"]) for kind in ("gloss", "char", "word", "postag"))
             lines.append("|".join([f"{number:06d}", info["name"], str(info["length"]), *parts]))

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import ClassVar
 
 from slt_zoo.data.annotations import read_text
-from slt_zoo.data.official import read_csl_daily_qa
 from slt_zoo.synthetic.layouts.csl_daily import CSLDailyLayout, labels
 from slt_zoo.synthetic.layouts.questions import QuestionLayout, with_questions, write_questions
 from slt_zoo.synthetic.sentences import Row
@@ -49,5 +48,7 @@ class CSLDailyQALayout(QuestionLayout, CSLDailyLayout):
 
 
 def _questions(file: Path) -> dict[str, str]:
+    from slt_zoo.data.official import read_csl_daily_qa
+
     lines = read_text(file).split("\n")
     return {entry.id: lines[entry.line - 1].split("|")[6] for entry in read_csl_daily_qa(file)}

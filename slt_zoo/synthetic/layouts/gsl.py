@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, ClassVar
 
 from slt_zoo.data.annotations import read_rows
 from slt_zoo.data.locations import FolderTree
-from slt_zoo.data.official import read_gsl
 from slt_zoo.errors import AnnotationError, ConfigError, DatasetNotFoundError, first_few
 from slt_zoo.synthetic.layouts.base import Layout, refuse_doubles
 from slt_zoo.synthetic.sentences import SPLITS, Row, distinct, draw, turns
@@ -111,6 +110,8 @@ class GSLLayout(Layout):
             DatasetNotFoundError: no annotation, or no list of ``si``, below the folder.
             AnnotationError: a file is damaged, a list names what is not annotated, or a name occurs twice.
         """
+        from slt_zoo.data.official import read_gsl
+
         tree = FolderTree(path, lambda name: _TAKE.fullmatch(name) is not None)
         annotations = tree.files(lambda name: name in ("merged_continuous.csv", "annotations.csv"))
         lists = {scheme: _lists(tree, scheme) for scheme in ("si", "sd")}
@@ -119,7 +120,7 @@ class GSLLayout(Layout):
                 "no annotation to simulate",
                 where=path,
                 expected="a folder with merged_continuous.csv and gsl_split_SI_<split>.csv, at any depth",
-                found="no such folder" if not path.is_dir() else "a folder without them",
+                found="a folder without them" if path.is_dir() else "a file" if path.is_file() else "no such folder",
             )
         entries = {_key(entry.id): entry for entry in read_gsl(annotations[0])}
         if unknown := [name for name in lists["si"] if name not in entries]:
@@ -134,15 +135,18 @@ class GSLLayout(Layout):
         return refuse_doubles(rows, path)
 
     def write_annotations(self, root: Path, rows: Sequence[Row], fps: float) -> None:
-        """``merged_continuous.csv`` and the lists of both schemes; no file has a header."""
+        """``merged_continuous.csv`` and the lists of both schemes; no file has a header, an empty split has none."""
         folder = root / _FILES
         rows = sorted(rows, key=lambda row: row.id)
         _write(folder / "merged_continuous.csv", (f"{row.id}|{row.text}|{' '.join(row.gloss)}" for row in rows))
         for split in SPLITS:
-            first = (_listed(row) for row in rows if row.split == split)
-            second = (_listed(row) for row in rows if row.second_split == split)
-            _write(folder / f"GSL_SI/gsl_split_SI_{split}.csv", first)
-            _write(folder / f"GSL_SD/GSL_SD_{split}.csv", second)
+            lists = {
+                f"GSL_SI/gsl_split_SI_{split}.csv": [_listed(row) for row in rows if row.split == split],
+                f"GSL_SD/GSL_SD_{split}.csv": [_listed(row) for row in rows if row.second_split == split],
+            }
+            for name, lines in lists.items():
+                if lines:  # an empty file would be taken for a damaged one
+                    _write(folder / name, lines)
 
     def place(self, root: Path, row: Row, kind: str) -> Path:
         """As in `places`; the scenario is in the sample's name."""

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import ClassVar
 
-from slt_zoo.data.official import read_phoenix14t_qa
 from slt_zoo.synthetic.layouts.phoenix14t import INNER, Phoenix14TLayout
 from slt_zoo.synthetic.layouts.questions import QuestionLayout, with_questions, write_questions
 from slt_zoo.synthetic.sentences import Row
@@ -41,4 +40,6 @@ class Phoenix14TQALayout(QuestionLayout, Phoenix14TLayout):
 
 
 def _questions(file: Path) -> dict[str, str]:
+    from slt_zoo.data.official import read_phoenix14t_qa
+
     return {entry.id: entry.question or "" for entry in read_phoenix14t_qa(file)}

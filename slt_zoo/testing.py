@@ -23,6 +23,8 @@ from lightning.pytorch import Trainer, seed_everything
 import slt_zoo
 from slt_zoo.cli import training
 from slt_zoo.data.base import SIMULATED_MARK, SLTDataModule
+from slt_zoo.data.official import read_official
+from slt_zoo.data.questions import QuestionCorpus
 from slt_zoo.errors import CheckpointClassError, CheckpointMismatchError, ConfigError, DatasetError, SLTError
 from slt_zoo.metrics import score
 from slt_zoo.models.base import SLTModule
@@ -382,6 +384,17 @@ class CorpusContract:
         assert str(tmp_path / "nowhere") in str(error.value)
         with pytest.raises(SLTError, match="unknown split 'tset'"):
             self.corpus(root).manifest("tset")
+
+    def test_questions_are_those_of_the_file(self, root: Path) -> None:
+        data = self.corpus(root)
+        for split in SPLITS:
+            asked = {s.id: s.question for s in data.manifest(split)}
+            if not isinstance(data, QuestionCorpus):
+                assert set(asked.values()) == {None}
+                continue
+            entries = read_official(data.corpus_folder() / f"questions/{split}.txt").entries
+            assert asked == {e.id: e.question for e in entries} and all(asked.values())
+            assert {s.meta["question_source"] for s in data.manifest(split)} == {"simulated"}
 
     def test_simulated_signing_is_told_apart(self, root: Path) -> None:
         data = self.corpus(root)

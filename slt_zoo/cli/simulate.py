@@ -43,6 +43,7 @@ def main(argv: Sequence[str]) -> int:
             render=options.render,
             annotations=options.annotations,
             lexicon=options.lexicon,
+            question_overlap=options.question_overlap,
             fps=options.fps,
             signers=options.signers,
             frame_size=options.frame_size and tuple(options.frame_size),
@@ -83,6 +84,12 @@ def _parse(words: Sequence[str]) -> argparse.Namespace:
     )
     parser.add_argument("--annotations", metavar="FILE", help="use the sentences of this annotation file or folder")
     parser.add_argument("--lexicon", metavar="DIR", help="join the real recordings of this folder with index.csv")
+    parser.add_argument(
+        "--question-overlap",
+        type=float,
+        metavar="SHARE",
+        help="of a sentence's words that its question may repeat, 0 to 1 (0.3); for corpora with questions",
+    )
     parser.add_argument("--fps", type=float, help="frames a second (the corpus's)")
     parser.add_argument(
         "--signers",
@@ -101,5 +108,7 @@ def _summary(mark: str) -> str:
 
     facts = json.loads(mark)
     counts = ", ".join(f"{count} {split}" for split, count in facts["samples"].items())
+    asked = facts.get("question_overlap")
     made = f"difficulty {facts['difficulty']:g}, seed {facts['seed']}"
+    made += "" if asked is None else f", question overlap {asked:g}"
     return f"{facts['corpus']}: {counts}; {', '.join(facts['render'])}; {made}"

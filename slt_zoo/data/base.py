@@ -161,8 +161,27 @@ class SLTDataModule(LightningDataModule):
     @property
     def simulated(self) -> bool:
         """Whether the signing is simulated: no score on it is a translation result."""
+        return self._simulation_mark() is not None
+
+    def simulation_note(self) -> dict[str, Any] | None:
+        """What `slt_zoo.synthetic` wrote about a simulated corpus; None where the corpus is real.
+
+        Raises:
+            DatasetError: the note is damaged.
+        """
+        path = self._simulation_mark()
+        if path is None:
+            return None
+        try:
+            note = json.loads(path.read_text(encoding="utf-8"))
+        except ValueError as cause:
+            raise DatasetError("the note of a simulated corpus is damaged", where=path, found=str(cause)) from cause
+        return note if isinstance(note, dict) else {}
+
+    def _simulation_mark(self) -> Path | None:
         folder = self.corpus_folder()
-        return any((place / SIMULATED_MARK).is_file() for place in (folder, *list(folder.parents)[:2]))
+        marks = (place / SIMULATED_MARK for place in (folder, *list(folder.parents)[:2]))
+        return next((mark for mark in marks if mark.is_file()), None)
 
     def manifest(self, split: str) -> Manifest:
         """The samples of a split with their media located; works without a trainer.
@@ -473,9 +492,3 @@ class SLTDataModule(LightningDataModule):
         clip = ClipDataset(self.manifest(split), self._spec, self.fps, False, False, self.seed)[0]
         assert not isinstance(clip, list) and clip.features is not None
         return int(clip.features.shape[1])
-
-
-def simulation_note(root: Path) -> dict[str, Any] | None:
-    """What `slt_zoo.synthetic` wrote about a simulated corpus, or None where the corpus is real."""
-    path = root / SIMULATED_MARK
-    return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else None

@@ -40,7 +40,8 @@ class Asked:
     Attributes:
         id: of the sample, without a split in front.
         question: untouched, but for the spaces of segmented Chinese.
-        source: ``"human"``, ``"generated"``, or ``"released"`` for the corpus's own file, which does not say it.
+        source: ``"human"``, ``"generated"``, or, for the corpus's own file, which does not say it, ``"released"``, or
+            ``"simulated"`` where `slt_zoo.synthetic` made it.
         text: translation as this file has it; the corpus's own is the reference.
         split: None where the file does not say it.
         num_frames, fps: as declared; None where unknown.
@@ -129,7 +130,7 @@ class QuestionCorpus(SLTDataModule):
 
     Ids, split, texts, glosses and media are the parent's; the question is joined by id, and where its file has other
     texts or other samples, that is told. ``meta["question_source"]`` says where a question is from: ``released`` (the
-    corpus's own file), ``human``, or ``generated``.
+    corpus's own file), ``human``, ``generated``, or ``simulated`` (made with the sentences of a simulated corpus).
 
     Args:
         root: of the parent corpus.
@@ -230,12 +231,19 @@ class QuestionCorpus(SLTDataModule):
             rows = [row for row in read_questions(path, self.language) if row.split == split]
         else:
             own = split if alone else None
-            self._released.add(split)
+            source = "simulated" if self._made(path) else "released"
+            if source == "released":
+                self._released.add(split)
             rows = [
-                Asked(e.id, e.question or "", "released", e.text, own, e.num_frames, line=e.line)
+                Asked(e.id, e.question or "", source, e.text, own, e.num_frames, line=e.line)
                 for e in self.read_released(path)
             ]
         return path, _by_id(rows, path)
+
+    def _made(self, path: Path) -> bool:
+        """Whether a file of the corpus holds questions that were simulated, not those of an annotation."""
+        inside = path.resolve().is_relative_to(self.corpus_folder().resolve())
+        return inside and (self.simulation_note() or {}).get("question_overlap") is not None
 
     def _question_file(self, split: Split) -> tuple[Path, bool]:
         """The file, and whether it is of this split alone."""

@@ -7,17 +7,18 @@ import json
 import logging
 import shutil
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from slt_zoo.errors import ConfigError, UnknownNameError
 from slt_zoo.synthetic.clip_writer import ClipWriter
 from slt_zoo.synthetic.grammars import GRAMMARS, Grammar, spelling
-from slt_zoo.synthetic.layouts import Layout, layout_of
-from slt_zoo.synthetic.performer import Performer, SkeletonPerformer
+from slt_zoo.synthetic.layouts import LAYOUTS, Layout, QuestionLayout, layout_of
+from slt_zoo.synthetic.performer import Performer, SharedSigns, SkeletonPerformer
+from slt_zoo.synthetic.questions import OVERLAP, Asker, make_asker
 from slt_zoo.synthetic.recordings import Lexicon, RecordingPerformer, read_lexicon
 from slt_zoo.synthetic.sentences import SPLITS, Row
-from slt_zoo.synthetic.signers import make_signers
+from slt_zoo.synthetic.signers import Signer, make_signers
 from slt_zoo.synthetic.variation import Variation
 
 __all__ = ["MARK", "RENDERS", "simulate"]
@@ -41,6 +42,7 @@ def simulate(
     *,
     annotations: str | Path | None = None,
     lexicon: str | Path | None = None,
+    question_overlap: float | None = None,
     fps: float | None = None,
     signers: Sequence[int] | None = None,
     frame_size: tuple[int, int] | None = None,
@@ -62,6 +64,8 @@ def simulate(
         annotations: annotation file or folder of this corpus: its names, splits, signers and sentences are used.
         lexicon: folder of real recordings with ``index.csv``, joined instead of made-up signs. Recordings of single
             letters spell the texts.
+        question_overlap: share of a sentence's words that its question may repeat, 0 to 1 (0.3); for corpora with
+            questions, some of whose signs only the question tells apart. Those of ``annotations`` stay as they are.
         fps: frames a second; by default the corpus's.
         signers: how many different ones in train, dev and test, none of them in two splits; by default the corpus's.
         frame_size: width and height of the image in pixels; by default the corpus's.
@@ -83,28 +87,45 @@ def simulate(
     frame_size = layout.frame_size if frame_size is None else frame_size
     _check(layout, samples, render, fps, signers, frame_size)
     words = None if lexicon is None else read_lexicon(lexicon)
-    rows = _rows(layout, words, annotations, samples, signers, seed)
+    asker = _asker(layout, words, question_overlap, seed, drawn=annotations is None)
+    rows = _rows(layout, words, annotations, samples, signers, seed, asker)
     people = make_signers(layout.signer_order(rows), seed, variation)
-    performer = _performer(words, seed, variation, fps)
+    performer = _performer(words, seed, variation, fps, asker)
     facts = {"corpus": corpus, "seed": seed, "difficulty": difficulty, "render": render}
-    facts |= {"samples": {s: sum(row.split == s for row in rows) for s in SPLITS}, "fps": fps, "frame_size": frame_size}
-    facts |= {"left_handed": sorted(name for name, person in people.items() if person.left_handed)}
+    facts |= {"fps": fps, "frame_size": frame_size, **({} if asker is None else asker.facts())}
     facts |= {"annotations": annotations and Path(annotations).name, "lexicon": lexicon and Path(lexicon).name}
     _prepare(root, overwrite)
-    (root / MARK).write_bytes((json.dumps(facts | {"note": NOTE}, indent=2, ensure_ascii=False) + "\n").encode())
-    written = []
+    _mark(root, facts, rows, people)
     with ClipWriter(layout, root, performer, variation, seed, render, fps, frame_size) as writer:
-        for row in rows:
-            written.append(writer.write(row, people[row.signer]))
-            if progress is not None:
-                progress(len(written), len(rows))
+        written = _write_clips(writer, rows, people, progress)
     layout.write_annotations(root, written, fps)  # last: a corpus that was cut short has none and is refused
     log.info("%s: %d simulated clips; %s", root, len(rows), NOTE)
     return root
 
 
-def _performer(words: Lexicon | None, seed: int, variation: Variation, fps: float) -> Performer:
-    return SkeletonPerformer(seed, variation, fps) if words is None else RecordingPerformer(words, variation, fps)
+def _mark(root: Path, facts: Mapping[str, object], rows: Sequence[Row], people: Mapping[str, Signer]) -> None:
+    counts = {split: sum(row.split == split for row in rows) for split in SPLITS}
+    left = sorted(name for name, person in people.items() if person.left_handed)
+    whole = {**facts, "samples": counts, "left_handed": left, "note": NOTE}
+    (root / MARK).write_bytes((json.dumps(whole, indent=2, ensure_ascii=False) + "\n").encode())
+
+
+def _write_clips(
+    writer: ClipWriter, rows: Sequence[Row], people: Mapping[str, Signer], progress: Progress | None
+) -> list[Row]:
+    written = []
+    for row in rows:
+        written.append(writer.write(row, people[row.signer]))
+        if progress is not None:
+            progress(len(written), len(rows))
+    return written
+
+
+def _performer(words: Lexicon | None, seed: int, variation: Variation, fps: float, asker: Asker | None) -> Performer:
+    performer: Performer = (
+        SkeletonPerformer(seed, variation, fps) if words is None else RecordingPerformer(words, variation, fps)
+    )
+    return performer if asker is None else SharedSigns(performer, asker.grammar.signs)
 
 
 def _rows(
@@ -114,10 +135,13 @@ def _rows(
     samples: Sequence[int],
     signers: Sequence[int],
     seed: int,
+    asker: Asker | None,
 ) -> list[Row]:
     """What will be signed, by whom; with a lexicon, only what it can sign."""
     if annotations is None:
-        rows = layout.plan(_grammar(layout, words), samples, signers, seed)
+        rows = layout.plan(_grammar(layout, words) if asker is None else asker.grammar, samples, signers, seed)
+        if asker is not None:
+            rows = [dataclasses.replace(row, question=asker.question(row.gloss, row.text)) for row in rows]
     else:
         rows = _annotated(layout, Path(annotations).expanduser(), samples)
     if words is not None:
@@ -168,6 +192,21 @@ def _grammar(layout: Layout, lexicon: Lexicon | None) -> Grammar:
     if lexicon is not None and lexicon.spells:
         return spelling(lexicon.language)
     return GRAMMARS[layout.language]
+
+
+def _asker(layout: Layout, lexicon: Lexicon | None, overlap: float | None, seed: int, *, drawn: bool) -> Asker | None:
+    """What asks about drawn sentences; None where the corpus has no questions, or annotations bring them."""
+    if drawn and isinstance(layout, QuestionLayout):
+        return make_asker(layout.corpus, _grammar(layout, lexicon), OVERLAP if overlap is None else overlap, seed)
+    if overlap is not None:
+        asks = [name for name, other in LAYOUTS.items() if isinstance(other, QuestionLayout)]
+        raise ConfigError(
+            f"{layout.corpus} has no questions" if drawn else "the questions of annotations are kept as they are",
+            where="question_overlap",
+            found=overlap,
+            todo=f"simulate {' or '.join(asks)}, or leave question_overlap out" if drawn else "leave it out",
+        )
+    return None
 
 
 def _annotated(layout: Layout, path: Path, samples: Sequence[int]) -> list[Row]:

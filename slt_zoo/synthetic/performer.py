@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -15,7 +15,7 @@ from slt_zoo.synthetic.signs import BEND, CHANNELS, PLACE, RELAXED, TURN, Sign, 
 from slt_zoo.synthetic.skeleton import POINTS
 from slt_zoo.synthetic.variation import Variation
 
-__all__ = ["Motion", "Performer", "SkeletonPerformer", "through"]
+__all__ = ["Motion", "Performer", "SharedSigns", "SkeletonPerformer", "through"]
 
 Array = NDArray[np.float64]
 
@@ -50,6 +50,28 @@ class Performer(Protocol):
 
     def perform(self, gloss: Sequence[str], signer: Signer, rng: np.random.Generator) -> Motion:
         """One clip; ``rng`` draws what differs from take to take."""
+
+
+@dataclass
+class SharedSigns:
+    """Performs homonyms, glosses that have one sign, as another performer performs that sign.
+
+    Attributes:
+        performer: does it.
+        signs: glosses to those whose signs are made.
+    """
+
+    performer: Performer
+    signs: Callable[[Sequence[str]], Sequence[str]]
+
+    @property
+    def points(self) -> tuple[str, ...]:
+        """The performer's."""
+        return self.performer.points
+
+    def perform(self, gloss: Sequence[str], signer: Signer, rng: np.random.Generator) -> Motion:
+        """The signs of the glosses."""
+        return self.performer.perform(self.signs(gloss), signer, rng)
 
 
 @dataclass

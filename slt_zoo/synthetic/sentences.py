@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 
 import numpy as np
 
@@ -11,8 +12,9 @@ from slt_zoo.errors import ConfigError
 from slt_zoo.synthetic.grammars.grammar import Grammar, Phrase
 from slt_zoo.synthetic.variation import stream
 
-__all__ = ["SPLITS", "Row", "distinct", "draw", "turns"]
+__all__ = ["SPLITS", "Row", "distinct", "draw", "held_out", "turns"]
 
+_LATE = 0.25  # share of the sentences that train takes last where there are homonyms
 _TRAIN_PER_FAMILY = 6  # fewer training sentences than this a family would leave dev and test without known words
 
 _FEWEST = 12
@@ -34,6 +36,7 @@ class Row:
         recording: the longer video that the sample is a part of, where the corpus has such.
         start: the sample's first frame in it.
         second_split: its split in the corpus's second scheme of splits, where there is one.
+        question: as its file has it; None: the corpus or the sample has none.
     """
 
     id: str
@@ -45,6 +48,7 @@ class Row:
     recording: str | None = None
     start: int = 0
     second_split: str | None = None
+    question: str | None = None
 
 
 def distinct(samples: int, signers: int) -> int:
@@ -62,10 +66,25 @@ def turns(samples: int, signers: int) -> list[tuple[int, int]]:
     return [(k % count, (k % count + k // count) % signers) for k in range(samples)]
 
 
+def held_out(grammar: Grammar, train: Sequence[Phrase]) -> Callable[[Phrase], bool]:
+    """Tells which sentences dev and test may have: new signing, made of known glosses and known words."""
+    glosses = {g for gloss, _ in train for g in gloss.split()}
+    units = {u for _, text in train for u in grammar.units(text)}
+    signed = {grammar.signs(gloss.split()) for gloss, _ in train}
+
+    def may(phrase: Phrase) -> bool:
+        gloss = phrase[0].split()
+        known = glosses.issuperset(gloss) and units.issuperset(grammar.units(phrase[1]))
+        return known and grammar.signs(gloss) not in signed
+
+    return may
+
+
 def draw(grammar: Grammar, samples: Sequence[int], seed: int) -> dict[str, list[Phrase]]:
     """Draw distinct sentences for the splits, evenly from the grammar's families.
 
-    No sentence of dev or test occurs in train, or in the other one; all their glosses and words do.
+    No sentence of dev or test occurs in train, or in the other one; all their glosses and words do. Sentences that
+    homonyms make look the same are never both in train and outside of it.
 
     Args:
         grammar: gives the sentences.
@@ -85,25 +104,33 @@ def draw(grammar: Grammar, samples: Sequence[int], seed: int) -> dict[str, list[
             todo="ask for fewer samples, or give `annotations`",
         )
     families = max(1, samples[0] // _TRAIN_PER_FAMILY)
-    order = _order(grammar, families, stream(seed, "sentences", grammar.language))
-    train = [next(order) for _ in range(samples[0])]
-    glosses = {g for gloss, _ in train for g in gloss.split()}
-    units = {u for _, text in train for u in grammar.units(text)}
-    held_out: list[Phrase] = []
-    for gloss, text in order:
-        if len(held_out) == samples[1] + samples[2]:
-            break
-        if glosses.issuperset(gloss.split()) and units.issuperset(grammar.units(text)):
-            held_out.append((gloss, text))
-    if len(held_out) < samples[1] + samples[2]:
+    every = list(_order(grammar, families, stream(seed, "sentences", grammar.language)))
+    late = _late(grammar, every, stream(seed, "held out", grammar.language))
+    first, last = ([p for p, is_late in zip(every, late, strict=True) if is_late == want] for want in (False, True))
+    train = (first + last)[: samples[0]]
+    taken = set(train)
+    rest = (phrase for phrase in last + first if phrase not in taken)
+    found = list(islice(filter(held_out(grammar, train), rest), samples[1] + samples[2]))
+    if len(found) < samples[1] + samples[2]:
         raise ConfigError(
             "the words of the training split are too few to say other sentences with them",
             where="samples",
-            expected=f"{samples[1]} + {samples[2]} sentences of known glosses and words for dev and test",
-            found=f"{len(held_out)} that the words of {samples[0]} training sentences can say",
+            expected=f"{samples[1]} + {samples[2]} sentences of known glosses and words for dev and test"
+            + ", signed like none of train" * bool(grammar.homonyms),
+            found=f"{len(found)} that the words of {samples[0]} training sentences can say",
             todo="ask for more training samples, or fewer of dev and test",
         )
-    return {"train": train, "dev": held_out[: samples[1]], "test": held_out[samples[1] :]}
+    return {"train": train, "dev": found[: samples[1]], "test": found[samples[1] :]}
+
+
+def _late(grammar: Grammar, phrases: Sequence[Phrase], rng: np.random.Generator) -> list[bool]:
+    """Which sentences train takes last, so that others signed like them remain; without homonyms none is like them."""
+    if not grammar.homonyms:
+        return [False] * len(phrases)
+    signed = [grammar.signs(gloss.split()) for gloss, _ in phrases]
+    classes = sorted(set(signed))
+    late = {signs for signs, draw in zip(classes, rng.random(len(classes)), strict=True) if draw < _LATE}
+    return [signs in late for signs in signed]
 
 
 def _order(grammar: Grammar, families: int, rng: np.random.Generator) -> Iterator[Phrase]:

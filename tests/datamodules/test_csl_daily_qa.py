@@ -4,16 +4,24 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import ClassVar
 
 import pytest
 
 from slt_zoo import CSLDailyQA, InputSpec
 from slt_zoo.data.questions import generate_question
 from slt_zoo.errors import AnnotationError, DatasetNotFoundError
+from slt_zoo.testing import CorpusContract, simulated
+
+__all__ = ["simulated"]  # a fixture
 
 IDS = {"train": "S000001_P0000_T00", "dev": "S000002_P0001_T00", "test": "S000003_P0002_T00"}
 ASKS = InputSpec(modality="none", needs=frozenset({"question"}))
 pytestmark = pytest.mark.filterwarnings("ignore:.*the release has", "ignore:.*also occur in train")
+
+
+class TestContract(CorpusContract):
+    data_class: ClassVar = "CSLDailyQA"
 
 
 @pytest.fixture

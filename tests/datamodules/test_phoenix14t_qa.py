@@ -2,15 +2,24 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 import pytest
 
 from slt_zoo import Phoenix14T, Phoenix14TQA
 from slt_zoo.data.questions import generate_question
-from slt_zoo.errors import AnnotationError
+from slt_zoo.errors import AnnotationError, DatasetError
+from slt_zoo.testing import CorpusContract, simulated
 from slt_zoo.types import SPLITS
+
+__all__ = ["simulated"]  # a fixture
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*the release has")
 HEADER = "name|video|start|end|speaker|orth|translation"
+
+
+class TestContract(CorpusContract):
+    data_class: ClassVar = "Phoenix14TQA"
 
 
 @pytest.fixture
@@ -28,6 +37,29 @@ def test_native_questions_are_joined_to_the_byte(corpus):
     (sample,) = Phoenix14TQA(str(corpus)).manifest("dev")
     assert (sample.id, sample.question, sample.text) == ("a-1", "Was kommt am Montag", "am montag regen")
     assert (sample.gloss, sample.signer, sample.meta["question_source"]) == (("REGEN",), "Signer01", "released")
+
+
+def test_only_the_mark_of_simulated_questions_makes_them_simulated(corpus):
+    for mark, source in [
+        ('{"question_overlap": 0.3}', "simulated"),
+        ('{"annotations": "own"}', "released"),
+        ("[]", "released"),
+    ]:
+        (corpus / "SIMULATED.json").write_text(mark)
+        (sample,) = Phoenix14TQA(str(corpus)).manifest("dev")
+        assert sample.meta["question_source"] == source
+    (corpus / "SIMULATED.json").write_text("{")
+    with pytest.raises(DatasetError, match="note of a simulated corpus is damaged") as error:
+        Phoenix14TQA(str(corpus)).manifest("dev")
+    assert str(corpus / "SIMULATED.json") in str(error.value)
+
+
+def test_questions_from_elsewhere_are_not_called_simulated(corpus, tmp_path_factory):
+    (corpus / "SIMULATED.json").write_text('{"question_overlap": 0.3}')
+    other = tmp_path_factory.mktemp("other") / "dev.txt"
+    (corpus / "questions/dev.txt").rename(other)
+    (sample,) = Phoenix14TQA(str(corpus), questions=str(other)).manifest("dev")
+    assert sample.meta["question_source"] == "released"
 
 
 def test_older_files_without_glosses(corpus):

@@ -6,10 +6,10 @@ measure word, which the glosses lack, between number and thing.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import permutations, product
 
-from slt_zoo.synthetic.grammars.grammar import Grammar, Phrase
+from slt_zoo.synthetic.grammars.grammar import Asking, Grammar, Kind, Phrase, cut_words
 
 __all__ = ["CHINESE"]
 
@@ -70,6 +70,30 @@ def _compares() -> Iterator[Phrase]:
         yield f"{a} {b} 比较 {q}", f"{_PEOPLE[a]}比{_PEOPLE[b]}{quality}。"
 
 
+_WORDS = frozenset([*_PEOPLE, *_TIMES, *_PLACES, *_THINGS, *_QUALITIES, "喜欢", "为什么"])
+
+
+def _words(text: str) -> list[str]:
+    return [word for word in cut_words(text, _WORDS) if word.isalnum()]
+
+
+def _ask(cues: Sequence[str | None], kept: Sequence[str]) -> str:
+    """``请问 日子 与 用品 如何 ， 我 在 学校？``: cut into words, as in the corpus."""
+    topics = " 与 ".join(cue for cue in cues if cue)
+    return " ".join(["请问", topics, "如何", *(["，", *kept] if kept else [])]) + "？"
+
+
+_ASKING = Asking(
+    slots=(
+        (Kind("时段", ("早上", "晚上")), Kind("日子", ("今天", "明天", "昨天", "星期六"))),
+        (Kind("生鲜", ("苹果", "鱼", "花")), Kind("用品", ("书", "衣服", "票", "鞋"))),
+        (Kind("身体", ("冷", "热", "高")), Kind("精神", ("忙", "累", "高兴"))),
+    ),
+    homonyms={"今天": "早上", "明天": "晚上", "书": "苹果", "衣服": "鱼", "忙": "冷", "累": "热"},
+    words=_words,
+    ask=_ask,
+)
+
 CHINESE = Grammar(
     language="zh",
     sign_language="csl",
@@ -83,4 +107,5 @@ CHINESE = Grammar(
         "compares": _compares,
     },
     characters=True,
+    asking=_ASKING,
 )

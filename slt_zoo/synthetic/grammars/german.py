@@ -6,10 +6,10 @@ subordinate clause, or in two parts. Adjectives and articles agree with their no
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import combinations, permutations, product
 
-from slt_zoo.synthetic.grammars.grammar import Grammar, Phrase
+from slt_zoo.synthetic.grammars.grammar import Asking, Grammar, Kind, Phrase
 
 __all__ = ["GERMAN"]
 
@@ -187,6 +187,51 @@ def _warning() -> Iterator[Phrase]:
         yield f"{t} {p} {d} WARNUNG", f"wir warnen {time} {place} vor {danger}"
 
 
+_NOUNS_AS_WRITTEN = {  # the texts are in lower case, questions are not
+    *("nacht", "abend", "montag", "dienstag", "mittwoch", "donnerstag", "freitag", "samstag", "sonntag", "wochenende"),
+    *("norden", "süden", "westen", "osten", "südosten", "nordwesten", "mitte", "küste", "nordsee", "alpen", "bergen"),
+    *("berge", "bayern", "nord", "süd", "west", "ost", "südost", "nordwest", "regen", "schnee", "nebel", "hagel"),
+    *("frost", "schauer", "gewitter", "gewittern", "wolken", "sonne", "sturm", "glätte", "wind", "tief", "hoch"),
+    *("temperaturen", "werte", "grad"),
+}
+
+
+def _ask(cues: Sequence[str | None], kept: Sequence[str]) -> str:
+    """``Welche Temperatur hat das Wetter schon bald im Norden``: cased, and no question mark, as in the corpus."""
+    when, what = cues
+    opening = f"{what} hat das Wetter" if what else "Wie ist das Wetter"
+    words = [word.capitalize() if word in _NOUNS_AS_WRITTEN else word for word in kept]
+    return " ".join([opening, *([when] if when else []), *words])
+
+
+_ASKING = Asking(
+    slots=(
+        (
+            Kind("schon bald", ("HEUTE", "MORGEN", "UEBERMORGEN", "NACHT", "ABEND")),
+            Kind(
+                "laut Wochenplan",
+                ("MONTAG", "DIENSTAG", "MITTWOCH", "DONNERSTAG", "FREITAG", "SAMSTAG", "SONNTAG", "WOCHENENDE"),
+            ),
+        ),
+        (
+            Kind("Welche Temperatur", ("KALT", "WARM", "MILD", "HEISS")),
+            Kind("Welchen Charakter", ("TROCKEN", "NASS", "FREUNDLICH", "WECHSELHAFT")),
+        ),
+    ),
+    homonyms={  # a state that has a comparative goes with one that has one
+        "MONTAG": "HEUTE",
+        "MITTWOCH": "MORGEN",
+        "FREITAG": "NACHT",
+        "SONNTAG": "ABEND",
+        "NASS": "KALT",
+        "TROCKEN": "WARM",
+        "FREUNDLICH": "MILD",
+        "WECHSELHAFT": "HEISS",
+    },
+    words=str.split,
+    ask=_ask,
+)
+
 GERMAN = Grammar(
     language="de",
     sign_language="gsg",
@@ -205,4 +250,5 @@ GERMAN = Grammar(
         "pressure": _pressure,
         "warning": _warning,
     },
+    asking=_ASKING,
 )

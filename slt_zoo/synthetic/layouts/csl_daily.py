@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from slt_zoo.data.annotations import read_rows
 from slt_zoo.errors import AnnotationError, DatasetNotFoundError, first_few
+from slt_zoo.synthetic.grammars.grammar import cut_words
 from slt_zoo.synthetic.layouts.base import Layout, refuse_doubles
 from slt_zoo.synthetic.sentences import SPLITS, Row, distinct, draw, turns
 from slt_zoo.synthetic.variation import stream
@@ -17,7 +18,7 @@ from slt_zoo.synthetic.variation import stream
 if TYPE_CHECKING:
     from slt_zoo.synthetic.grammars import Grammar
 
-__all__ = ["CSLDailyLayout"]
+__all__ = ["CSLDailyLayout", "labels"]
 
 _COLUMNS = ("index", "name", "length", "gloss", "char", "word", "postag")
 _LABELS = "CSL-Daily/sentence_label"
@@ -118,8 +119,7 @@ class CSLDailyLayout(Layout):
         folder.mkdir(parents=True, exist_ok=True)
         rows = sorted(rows, key=lambda row: row.id)
         _write(folder / _SPLIT, ["name|split", *(f"{row.id}|{row.split}" for row in rows)])
-        known = frozenset(gloss for row in rows for gloss in row.gloss)
-        infos = [_info(row, known) for row in rows]
+        infos = labels(rows)
         lines = ["|".join(_COLUMNS)]
         for number, info in enumerate(infos):
             parts = (" ".join(info[f"label_{kind}"]) for kind in ("gloss", "char", "word", "postag"))
@@ -138,10 +138,16 @@ def _write(path: Path, lines: Iterable[str]) -> None:
     path.write_bytes("".join(f"{line}\n" for line in lines).encode())
 
 
+def labels(rows: Sequence[Row]) -> list[dict[str, Any]]:
+    """What the pickle has of each sample, by name; `video_map.txt` numbers them in this order, from 0."""
+    known = frozenset(gloss for row in rows for gloss in row.gloss)
+    return [_info(row, known) for row in sorted(rows, key=lambda row: row.id)]
+
+
 def _info(row: Row, known: frozenset[str]) -> dict[str, Any]:
     """A sample as the pickle has it."""
     name = _NAME.fullmatch(row.id)
-    words = _words(row.text, known)
+    words = cut_words(row.text, known)
     return {
         "name": row.id,
         "signer": int(name[1]) if name else int(row.signer),
@@ -152,16 +158,6 @@ def _info(row: Row, known: frozenset[str]) -> dict[str, Any]:
         "label_word": words,
         "label_postag": ["x" if any(c.isalnum() for c in word) else "w" for word in words],
     }
-
-
-def _words(text: str, known: frozenset[str]) -> list[str]:
-    """Cut into the longest known words from the left; what is unknown is cut into characters."""
-    longest, words, rest = max(map(len, known), default=1), [], "".join(text.split())
-    while rest:
-        size = next((n for n in range(longest, 1, -1) if rest[:n] in known), 1)
-        words.append(rest[:size])
-        rest = rest[size:]
-    return words
 
 
 def _shared(data: Any, seen: dict[str, str]) -> Any:

@@ -13,10 +13,10 @@ from slt_zoo.synthetic.layouts.base import Layout, refuse_doubles
 from slt_zoo.synthetic.sentences import SPLITS, Row
 from slt_zoo.synthetic.variation import stream
 
-__all__ = ["Phoenix14TLayout"]
+__all__ = ["INNER", "Phoenix14TLayout"]
 
 _COLUMNS = ("name", "video", "start", "end", "speaker", "orth", "translation")
-_INNER = "PHOENIX-2014-T-release-v3/PHOENIX-2014-T"
+INNER = "PHOENIX-2014-T-release-v3/PHOENIX-2014-T"
 _MONTHS = (
     *("January", "February", "March", "April", "May", "June"),
     *("July", "August", "September", "October", "November", "December"),
@@ -34,11 +34,11 @@ class Phoenix14TLayout(Layout):
     language: ClassVar[str] = "de"
     folders: ClassVar[tuple[str, ...]] = ("PHOENIX-2014-T-release-v3",)
     places: ClassVar[Mapping[str, str]] = {
-        "pose": f"{_INNER}/poses/{{split}}/{{id}}.pose",
-        "frames": f"{_INNER}/features/fullFrame-210x260px/{{split}}/{{id}}",
-        "video": f"{_INNER}/videos/{{split}}/{{id}}.mp4",
-        "features": f"{_INNER}/features/simulated/{{split}}/{{id}}.npy",
-        "labels": f"{_INNER}/labels/{{split}}/{{id}}.npy",
+        "pose": f"{INNER}/poses/{{split}}/{{id}}.pose",
+        "frames": f"{INNER}/features/fullFrame-210x260px/{{split}}/{{id}}",
+        "video": f"{INNER}/videos/{{split}}/{{id}}.mp4",
+        "features": f"{INNER}/features/simulated/{{split}}/{{id}}.npy",
+        "labels": f"{INNER}/labels/{{split}}/{{id}}.npy",
     }
     frame: ClassVar[str] = "images{:04d}.png"
     first_frame: ClassVar[int] = 1
@@ -71,7 +71,7 @@ class Phoenix14TLayout(Layout):
             split = next((s for s in SPLITS if f".{s}." in path.name), "train")
             files = {split: path}
         else:
-            folders = [path, *(path / level / "annotations/manual" for level in ("", "PHOENIX-2014-T", _INNER))]
+            folders = [path, *(path / level / "annotations/manual" for level in ("", "PHOENIX-2014-T", INNER))]
             files = {s: f / _file(s) for s in SPLITS for f in folders if (f / _file(s)).is_file()}
         if not files:
             raise DatasetNotFoundError(
@@ -91,7 +91,7 @@ class Phoenix14TLayout(Layout):
 
     def write_annotations(self, root: Path, rows: Sequence[Row], fps: float) -> None:
         """``annotations/manual/PHOENIX-2014-T.{split}.corpus.csv``."""
-        folder = root / _INNER / "annotations/manual"
+        folder = root / INNER / "annotations/manual"
         folder.mkdir(parents=True, exist_ok=True)
         for split in SPLITS:
             lines = ["|".join(_COLUMNS)]

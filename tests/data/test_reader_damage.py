@@ -127,7 +127,7 @@ def opened(name: str, path: Path) -> None:
     reader.read(torch.arange(reader.num_frames)[:5])
 
 
-@pytest.mark.parametrize("examples", [60, pytest.param(3000, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("examples", [60, pytest.param(1000, marks=pytest.mark.slow)])
 @pytest.mark.parametrize("name", FILES)
 def test_damaged_bytes(name, examples, tmp_path, caplog):
     path = tmp_path / name

@@ -58,7 +58,7 @@ def read_csl_daily_pickle(path: Path) -> list[Entry]:
 def _info(row: Any, where: str, number: int) -> Entry:
     try:
         name = csl_name(_text(row["name"], where), where)
-        char, gloss = (_tokens(row[key], where) for key in ("label_char", "label_gloss"))
+        char, gloss = (_listed(row[key], where) for key in ("label_char", "label_gloss"))
         signer, length = row["signer"], row["length"]
     except (KeyError, TypeError) as cause:
         raise AnnotationError(
@@ -152,8 +152,10 @@ def _text(value: Any, where: str) -> str:
 
 
 def _tokens(value: Any, where: str) -> tuple[str, ...]:
-    if isinstance(value, str):
-        return tuple(_text(value, where).split())
+    return tuple(_text(value, where).split()) if isinstance(value, str) else _listed(value, where)
+
+
+def _listed(value: Any, where: str) -> tuple[str, ...]:
     if not isinstance(value, list | tuple):
         raise AnnotationError("not a list of strings", where=where, found=shown(value))
     return tuple(_text(token, where) for token in value)

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import time
 import uuid
 from collections.abc import Iterable, Mapping, Sequence
@@ -129,10 +128,11 @@ class StoreBuilder:
         Raises:
             StoreError: the folder holds something else, or a store of other making; the fields that differ are told.
         """
-        if overwrite and (self.folder / MANIFEST).is_file():
+        held = (self.folder / MANIFEST).is_file()
+        if overwrite and held:
             StoreManifest.read(self.folder)  # nothing but a store is ever deleted
-            shutil.rmtree(self.folder)
-        if self.folder.exists() and not (self.folder / MANIFEST).is_file() and any(self.folder.iterdir()):
+            self._remove()
+        if not held and self.folder.exists() and any(self.folder.iterdir()):
             raise StoreError(
                 "the folder is not empty and holds no store",
                 where=self.folder,
@@ -226,8 +226,8 @@ class StoreBuilder:
         """Make the shards and the manifest, and remove the pieces.
 
         Args:
-            order: by split, its ids in the order of the annotation; ids that no piece has are left out. Other splits
-                keep the shards they have.
+            order: by split, its ids in the order of the annotation; ids that no piece has are left out, and what is
+                there besides comes last. Other splits keep the shards they have.
             unreadable: ids that could not be extracted, with the reason.
         """
         if self.manifest.complete:
@@ -236,8 +236,10 @@ class StoreBuilder:
         shapes: set[tuple[int, ...]] = set()
         for split in SPLITS:
             if split in order:
-                known = {i for piece in self._pieces(split) for i in piece.rows}
-                pieces = self._shards(split, [i for i in order[split] if i in known])
+                known = dict.fromkeys(i for piece in self._pieces(split) for i in piece.rows)
+                others = known.keys() - set(order[split])  # of an extraction that was of other samples of the split
+                ids = [*(i for i in order[split] if i in known), *(i for i in known if i in others)]
+                pieces = self._shards(split, ids)
             else:  # shards of an earlier extraction stay; what one that was stopped has left waits for its turn
                 pieces = self._shard_pieces(split)
                 pieces = pieces if _named_whole(pieces) else []
@@ -261,13 +263,15 @@ class StoreBuilder:
     # Inside.
 
     def _pieces(self, split: Split) -> list[_Piece]:
-        """Whole files with samples of the split: pieces, and shards of a store that was complete before."""
+        """Whole files with samples of the split: shards of a store that was complete before, and pieces."""
         paths = sorted((self.folder / PARTS).glob(f"{split}-*.safetensors"))
-        return [*(_Piece(path, read_header(path, _AGAIN), self) for path in paths), *self._shard_pieces(split)]
+        return [*self._shard_pieces(split), *(_Piece(path, read_header(path, _AGAIN), self) for path in paths)]
+
+    def _shard_files(self, split: Split) -> list[Path]:
+        return sorted(self.folder.glob(f"{split}-?????-of-?????.safetensors"))
 
     def _shard_pieces(self, split: Split) -> list[_Piece]:
-        paths = sorted(self.folder.glob(f"{split}-?????-of-?????.safetensors"))
-        return [_Piece(path, read_header(path, _AGAIN), self) for path in paths]
+        return [_Piece(path, read_header(path, _AGAIN), self) for path in self._shard_files(split)]
 
     def _shards(self, split: Split, ids: list[str]) -> list[_Piece]:
         """Make the shards of a split; those that are there already and hold what they should stay as they are."""
@@ -286,6 +290,14 @@ class StoreBuilder:
             self.write(path, [home[i].record(i) for i in group])
             made.append(_Piece(path, read_header(path, _AGAIN), self))
         return made
+
+    def _remove(self) -> None:
+        """Delete the store, and nothing else that lies in its folder."""
+        for split in SPLITS:
+            for path in self._shard_files(split):
+                path.unlink()
+        self._clear(SPLITS)
+        (self.folder / MANIFEST).unlink()
 
     def _clear(self, done: Iterable[Split]) -> None:
         """Remove the pieces of splits that are in shards now, notes, and what was half written."""

@@ -346,6 +346,26 @@ class TestWriting:
         write(tmp_path / "whole")
         assert files(tmp_path / "s") == files(tmp_path / "whole")
 
+    def test_another_part_of_a_split_is_added_and_the_first_stays(self, tmp_path):
+        for part in (records()[:3], records()[5:]):
+            store = builder(tmp_path / "s")
+            store.begin()
+            store.reopen()
+            writer = PieceWriter(store)
+            for record in part:
+                writer.add(record)
+            writer.flush()
+            store.finish({"train": [r.id for r in part]})
+        assert open_store(tmp_path / "s").ids("train") == [r.id for r in [*records()[5:], *records()[:3]]]
+
+    def test_overwriting_deletes_the_store_and_nothing_else(self, tmp_path):
+        write(tmp_path / "s")
+        (tmp_path / "s" / "notes.txt").write_text("mine")
+        other = builder(tmp_path / "s", extraction(weights="beef"))
+        other.begin(overwrite=True)
+        assert {p.name for p in (tmp_path / "s").iterdir()} == {"manifest.json", "notes.txt"}
+        assert StoreManifest.read(tmp_path / "s").made_by.weights == "beef"
+
     def test_samples_are_added_to_a_complete_split(self, tmp_path):
         store = builder(tmp_path / "s")
         store.begin()

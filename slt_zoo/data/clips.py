@@ -48,7 +48,7 @@ def read_clip(
         clip.labels = _read_labels(sample.media["segments"], sample.id)
     if spec.modality != "none":
         media = sample.media[spec.modality]
-        reader = open_reader(spec.modality, media, sample_id=sample.id)
+        reader = open_reader(spec.modality, media, sample_id=sample.id, frame_size=pipeline.frame_size)
         source_fps = reader.fps or (None if fps is None else fps / (media.stride or 1))
         clip.fps = source_fps
         count = reader.num_frames

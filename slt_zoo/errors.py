@@ -18,6 +18,7 @@ __all__ = [
     "MissingMediaError",
     "SLTError",
     "ScoreError",
+    "StoreError",
     "UnknownNameError",
     "VocabularyError",
     "first_few",
@@ -106,6 +107,10 @@ class MediaError(DatasetError):
 
 class MissingMediaError(DatasetError):
     """Media that samples need and that are not on the disk."""
+
+
+class StoreError(DatasetError):
+    """A store that is unfinished, damaged, or of another making than the one asked for."""
 
 
 class VocabularyError(SLTError):

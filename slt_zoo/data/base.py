@@ -6,6 +6,7 @@ import hashlib
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
@@ -14,12 +15,14 @@ from lightning.pytorch.overrides.distributed import UnrepeatedDistributedSampler
 from lightning.pytorch.utilities import rank_zero_warn
 from torch.utils.data import DataLoader
 
+from slt_zoo.data.attached import attach, check_feature_id, compare_with_corpus, find_stores
 from slt_zoo.data.checks import check_needs, check_splits_apart, find_missing_media, report_texts, shared_texts
 from slt_zoo.data.clips import ClipDataset
 from slt_zoo.data.manifest import Manifest
 from slt_zoo.data.places import Place, find_place
 from slt_zoo.data.readers import skels_ids
 from slt_zoo.data.samplers import TrainBatches, TrainLoader
+from slt_zoo.data.store import Store
 from slt_zoo.errors import ConfigError, DatasetError, MissingMediaError, first_few
 from slt_zoo.types import Batch, DataFacts, InputSpec, Media, Sample, Split, as_split
 
@@ -49,8 +52,9 @@ class SLTDataModule(LightningDataModule):
         frames_per_batch: budget instead of ``batch_size``: longest sample times samples of a training batch.
         bucket: put training samples of like length into the same batch.
         num_workers: processes that read media.
-        poses: folder or file of poses, where they do not lie in the corpus.
-        features: folder of features: a path, or a name below the corpus's ``features``.
+        poses: folder or file of poses, where they do not lie in the corpus; or a store of them.
+        features: folder or store of features: a path, or a name below the corpus's ``features``.
+        frames: store of resized frames, likewise.
         segments: id of per-frame sign boundaries, or a folder of them.
         subset: folder of ``<split>.files`` or ``<split>.txt`` with an id a line; a split that has none stays whole.
         train_fraction: share of the training split that is used, chosen by a hash of the ids.
@@ -81,6 +85,7 @@ class SLTDataModule(LightningDataModule):
         num_workers: int = 0,
         poses: str | None = None,
         features: str | None = None,
+        frames: str | None = None,
         segments: str | None = None,
         subset: str | None = None,
         train_fraction: float = 1.0,
@@ -103,10 +108,12 @@ class SLTDataModule(LightningDataModule):
         self.frames_per_batch, self.bucket = frames_per_batch, bucket
         self.num_workers, self.seed = num_workers, seed
         self.poses, self.features, self.segments, self.subset = poses, features, segments, subset
+        self.frames: str | None = frames
         self.train_fraction, self.on_bad_sample = train_fraction, on_bad_sample
         self.predict_split: Split = as_split(predict_split)
         self.skipped: dict[Split, list[str]] = {}
         self.partial: set[Split] = set()
+        self.annotation_hashes: dict[Split, str] = {}
         self._manifests: dict[Split, Manifest] = {}
         self._spec: InputSpec | None = None
         self._places: dict[tuple[Path, Split], Place | None] = {}
@@ -130,6 +137,10 @@ class SLTDataModule(LightningDataModule):
         """What the release has of a split; a corpus of several versions answers for the one that is read."""
         return self.expected.get(split)
 
+    def media_settings(self) -> dict[str, str]:
+        """Arguments that choose between recordings of the same samples (camera, cut): their features differ."""
+        return {}
+
     # What users call.
 
     @property
@@ -151,13 +162,23 @@ class SLTDataModule(LightningDataModule):
         """
         split = as_split(split)
         if split not in self._manifests:
-            samples = (replace(s, media=self.locate(s)) for s in self.read_annotations(split))
+            samples = (
+                replace(s, media=attach(self.locate(s), self.stores, s.id)) for s in self.read_annotations(split)
+            )
             manifest = Manifest(samples, corpus=self.corpus, split=split)
+            self.annotation_hashes[split] = known = manifest.annotation_hash  # of the whole split, unlike a subset's
+            for store in self.stores.values():
+                compare_with_corpus(store, manifest, known, self.simulated, self.media_settings())
             self._compare_with_published(manifest)
             for oddity in report_texts(manifest):
                 rank_zero_warn(oddity)
             self._manifests[split] = self._reduce(manifest)
         return self._manifests[split]
+
+    @cached_property
+    def stores(self) -> dict[str, Store]:
+        """The stores that ``features``, ``poses`` and ``frames`` name, by kind of media."""
+        return find_stores(self.corpus_folder(), {"features": self.features, "pose": self.poses, "frames": self.frames})
 
     def facts(self) -> DataFacts:
         """What a model records about its data."""
@@ -185,6 +206,9 @@ class SLTDataModule(LightningDataModule):
         if spec != self._spec:
             self._spec = spec
         splits = list(dict.fromkeys(splits))
+        if spec.feature_id is not None and spec.modality == "features":
+            names = {"model": model, "corpus": self.corpus, "root": str(self.root)}
+            check_feature_id(spec.feature_id, self.stores.get("features"), features=self.features, **names)
         for split in splits:
             self._skip_empty(split, spec)
             check_needs(self.manifest(split), spec, model, str(self.root))
@@ -403,7 +427,8 @@ class SLTDataModule(LightningDataModule):
         if may_skip and self.on_bad_sample == "skip":
             self._skip(split, missing, f"without {kind}")
             return
-        todo = self.media_advice(kind)
+        store = self.stores.get(kind)
+        todo = self.media_advice(kind) if store is None else store.advice
         if may_skip:
             todo += f"; on_bad_sample='skip' goes on with {len(manifest) - len(missing)}"
         raise MissingMediaError(
@@ -420,12 +445,15 @@ class SLTDataModule(LightningDataModule):
             return "unpack the media of the corpus"
         argument = {"pose": "data.poses"}.get(modality, f"data.{modality}")
         place = given[modality]
+        make = "" if modality == "segments" else ", or make a store with `slt-zoo extract`"
         if place is not None and not Path(place).expanduser().exists():
-            return f"{argument}={place} is no folder here: correct the path"
-        return f"pass {argument}=<folder>"
+            return f"{argument}={place} is no folder here: correct the path{make}"
+        return f"pass {argument}=<folder>{make}"
 
     def _feature_dim(self) -> int:
         assert self._spec is not None
+        if "features" in self.stores:
+            return self.stores["features"].manifest.shape[0]
         split: Split = next(iter(self._manifests), "train")
         clip = ClipDataset(self.manifest(split), self._spec, self.fps, False, False, self.seed)[0]
         assert not isinstance(clip, list) and clip.features is not None

@@ -52,7 +52,7 @@ def read_clip(
         source_fps = reader.fps or (None if fps is None else fps / (media.stride or 1))
         clip.fps = source_fps
         count = reader.num_frames
-        if clip.labels is not None and len(clip.labels) != count * (media.stride or 1):
+        if clip.labels is not None and len(clip.labels) not in _source_frames(media, count):
             raise MediaError(
                 "sign boundaries and input have different lengths",
                 where=f"sample {sample.id}",
@@ -65,6 +65,13 @@ def read_clip(
             clip, index=index, fps=None if source_fps is None else effective_fps(source_fps, index), **fields
         )
     return clip if pipeline.transform is None else pipeline.transform(clip, rng)
+
+
+def _source_frames(media: Media, rows: int) -> set[int]:
+    """How many frames the video of so many rows may have; an extractor's last stride may be a short one."""
+    stride = media.stride or 1
+    declared = set() if stride == 1 or media.num_frames is None else {media.num_frames}
+    return {rows * stride} | declared
 
 
 def _read_labels(media: Media, sample_id: str) -> Tensor:

@@ -55,7 +55,8 @@ class CSLDaily(SLTDataModule):
     Args:
         root: the folder of the corpus, or the one above.
         text_version: which text is translation and reference.
-        frames: folder of the frames: a path, or a name inside the corpus; found by its usual names by default.
+        frames: folder of the frames: a path, or a name inside the corpus; found by its usual names by default. Or a
+            store of them.
         pose_layout: layout of ``.npy`` poses, where the number of points does not tell it.
         base: arguments of `SLTDataModule`.
     """

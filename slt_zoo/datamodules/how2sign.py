@@ -88,6 +88,10 @@ class How2Sign(SLTDataModule):
         self._homes: dict[tuple[Split, str], Path | None] = {}
         self._names: dict[Split, list[tuple[str, str]]] = {}
 
+    def media_settings(self) -> dict[str, str]:
+        """Cut and camera."""
+        return {"cut": self.cut, "view": self.view}
+
     @cached_property
     def _tree(self) -> FolderTree:
         return FolderTree(self.root, lambda name: NAME.fullmatch(name) is not None)

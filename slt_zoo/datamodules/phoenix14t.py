@@ -35,7 +35,7 @@ class Phoenix14T(SLTDataModule):
 
     Args:
         root: the folder that holds the release, the release, or ``PHOENIX-2014-T`` in it.
-        frames: folder of the frames below ``features``.
+        frames: folder of the frames below ``features``, or a store of them.
         pose_layout: layout of ``.npy`` poses, where the number of points does not tell it.
         base: arguments of `SLTDataModule`.
     """
@@ -123,13 +123,13 @@ class Phoenix14T(SLTDataModule):
 
     def locate(self, sample: Sample) -> dict[str, Media]:
         """Frames, poses, features and sign boundaries, as far as their folders exist."""
-        return self.find_media(sample, self._folder / "features" / self.frames, self.pose_layout)
+        return self.find_media(sample, self._folder / "features" / str(self.frames), self.pose_layout)
 
     def media_advice(self, modality: str) -> str:
         """What a person can do when media are missing."""
         if modality == "frames":
             return (
-                f"unpack the frames into {self._folder / 'features' / self.frames}, name another folder with "
+                f"unpack the frames into {self._folder / 'features' / str(self.frames)}, name another folder with "
                 "data.frames, or choose a model of poses or features"
             )
         return super().media_advice(modality)

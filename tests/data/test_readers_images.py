@@ -37,7 +37,7 @@ def encoded(image, form="JPEG", **options):
 def decode(tmp_path, content, size=None):
     path = tmp_path / "17.img"
     path.write_bytes(content)
-    return decode_image(path, size, "sample s1, frame 17")
+    return decode_image(path, size, f"cannot decode {str(path)!r} (sample s1, frame 17)")
 
 
 # Too large

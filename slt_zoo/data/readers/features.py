@@ -42,7 +42,7 @@ class FeatureReader:
         """
         rows = rows_of(index, self.num_frames)
         with np.errstate(over="ignore"):  # float64 beyond float32: inf, and so found below
-            features = np.array(self._rows[rows], dtype=np.float32, order="C")
+            features = np.ascontiguousarray(self._rows[rows], dtype=np.float32)  # numbered rows are a copy already
         finite = np.isfinite(features)
         if not finite.all():
             bad = ~finite.all(1)

@@ -88,7 +88,8 @@ class FrameReader:
     def _decode(self, frame: int) -> NDArray[np.uint8]:
         """``(H, W, 3)``."""
         number, path = self._files[frame]
-        return decode_image(path, self._size, f"sample {self._sample_id}, frame {number}")
+        fault = f"cannot decode {str(path)!r} (sample {self._sample_id}, frame {number})"
+        return decode_image(path, self._size, fault)
 
 
 def _list_images(folder: Path, sample_id: str) -> dict[int, Path]:

@@ -45,16 +45,19 @@ def resize_image(image: NDArray[np.uint8], height: int, width: int) -> NDArray[n
     return resized
 
 
-def decode_image(path: Path, size: FrameSize | None, where: str) -> NDArray[np.uint8]:
+def decode_image(
+    image: Path | bytes, size: FrameSize | None, fault: str, where: str | None = None
+) -> NDArray[np.uint8]:
     """``(H, W, 3)`` RGB of a PNG or JPEG, by Pillow: torchvision's decoder ends the process at a damaged PNG (0.29).
 
     A JPEG that is wanted at half its size or less is decoded at 1/2, 1/4 or 1/8: the decoder leaves out frequencies
     that the smaller image cannot hold, which is faster and no worse than resizing what was decoded in full.
 
     Args:
-        path: of the file.
+        image: the file, or what is in it.
         size: wanted; None: as in the file.
-        where: sample and frame, for messages.
+        fault: how the message begins if it cannot be decoded.
+        where: see `MediaError`.
 
     Raises:
         MediaError: no PNG or JPEG, damaged, cut off, more than 8 bits a channel, or larger than `MAX_PIXELS`.
@@ -62,15 +65,16 @@ def decode_image(path: Path, size: FrameSize | None, where: str) -> NDArray[np.u
     from PIL import Image
 
     try:
-        with Image.open(io.BytesIO(path.read_bytes()), formats=("PNG", "JPEG")) as image:
-            width, height = image.size
+        data = image if isinstance(image, bytes) else image.read_bytes()
+        with Image.open(io.BytesIO(data), formats=("PNG", "JPEG")) as file:
+            width, height = file.size
             if width * height > MAX_PIXELS:  # the size is in the head; nothing is decoded yet
                 raise ValueError(f"it declares {width}x{height} pixels, more than {MAX_PIXELS:,} are not decoded")
-            if image.mode.startswith(("I", "F")):  # Pillow clips these at 255
-                raise ValueError(f"more than 8 bits a channel ({image.mode})")
+            if file.mode.startswith(("I", "F")):  # Pillow clips these at 255
+                raise ValueError(f"more than 8 bits a channel ({file.mode})")
             wanted = fit_size(size, height, width)
-            image.draft(None, wanted[::-1])  # at least this large; does nothing to a PNG
-            pixels = np.asarray(image if image.mode == "RGB" else image.convert("RGB"))
+            file.draft(None, wanted[::-1])  # at least this large; does nothing to a PNG
+            pixels = np.asarray(file if file.mode == "RGB" else file.convert("RGB"))
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError, Image.DecompressionBombWarning) as cause:
-        raise MediaError(f"cannot decode {str(path)!r} ({where}): {cause}") from cause
+        raise MediaError(f"{fault}: {cause}", where=where) from cause
     return resize_image(pixels, *wanted)

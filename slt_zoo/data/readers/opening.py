@@ -18,8 +18,10 @@ from slt_zoo.data.readers.pose import PoseArrays, PoseReader
 from slt_zoo.data.readers.pose_array import load_pose_array
 from slt_zoo.data.readers.pose_file import load_pose_file
 from slt_zoo.data.readers.skels import load_skels
+from slt_zoo.data.readers.stored import open_stored
 from slt_zoo.data.readers.video import VideoReader
 from slt_zoo.data.readers.wholebody import load_wholebody
+from slt_zoo.data.store import is_store
 from slt_zoo.errors import MediaError, UnknownNameError
 from slt_zoo.types import Media
 
@@ -40,7 +42,7 @@ def open_reader(kind: str, media: Media, *, sample_id: str, frame_size: FrameSiz
     Args:
         kind: ``"pose"`` (``.pose``, ``.skels``, ``.skels.gz``, ``.npy``, a folder of OpenPose JSON, a pickle of
             COCO-WholeBody), ``"features"`` (``.npy``, ``.safetensors``, ``.pt``, a pickle) or ``"frames"``
-            (a video, or a folder of PNG or JPEG).
+            (a video, or a folder of PNG or JPEG); or the folder of a store of the kind, with ``media.item``.
         media: where it lies.
         sample_id: for messages.
         frame_size: of frames: they are decoded at this height and width, or with this shorter side.
@@ -65,6 +67,8 @@ def open_reader(kind: str, media: Media, *, sample_id: str, frame_size: FrameSiz
             "OpenPose JSON; 'features': .npy, .safetensors, .pt",
             todo="read the video as frames, or give the file that was extracted from it",
         )
+    if media.item is not None and is_store(media.path):
+        return open_stored(kind, media, sample_id, frame_size)
     try:
         return openers[kind](require_path(media.path, sample_id), media, sample_id)
     except OSError as cause:
@@ -90,7 +94,7 @@ def _open_pose(path: Path, media: Media, sample_id: str) -> Reader:
 def _open_features(path: Path, media: Media, sample_id: str) -> Reader:
     where = place(sample_id, path if media.item is None else f"{path}[{media.item}]")
     if path.is_dir():
-        raise MediaError("features are read from a file", where=where, found="a folder")
+        raise MediaError("features are read from a file or a store", where=where, found="a folder that is no store")
     return FeatureReader(load_features(path, media, where), media, where)
 
 

@@ -1,0 +1,123 @@
+"""Stores beside a corpus: which ones its arguments name, whether they belong to it, and what it reads from them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from lightning.pytorch.utilities import rank_zero_warn
+
+from slt_zoo.data.locations import named_folder
+from slt_zoo.data.manifest import Manifest
+from slt_zoo.data.store import Store, is_store, open_store
+from slt_zoo.data.store_id import extract_command
+from slt_zoo.errors import ConfigError, first_few
+from slt_zoo.types import Media, Split
+
+__all__ = ["attach", "check_feature_id", "compare_with_corpus", "find_stores"]
+
+_ARGUMENTS = {"features": "features", "pose": "poses", "frames": "frames"}
+"""Kind of media to the argument of a data module that names it."""
+
+
+def find_stores(corpus_folder: Path, named: Mapping[str, str | None]) -> dict[str, Store]:
+    """The stores that a corpus's arguments name, opened, by kind of media.
+
+    Args:
+        corpus_folder: a name is looked for in its ``features`` first, and taken as a path then.
+        named: kind of media to what the person gave.
+
+    Raises:
+        ConfigError: a store of another kind.
+        StoreError: an unfinished or damaged one.
+    """
+    stores: dict[str, Store] = {}
+    for kind, name in named.items():
+        folder = named_folder(corpus_folder, name, "features")
+        if folder is None or not folder.is_dir() or not is_store(folder):
+            continue
+        store = open_store(folder)
+        there = store.manifest.made_by.kind
+        if there != kind:
+            raise ConfigError(
+                f"data.{_ARGUMENTS[kind]} names a store of {there}",
+                where=folder,
+                found=f"extractor {store.manifest.made_by.extractor}",
+                todo=f"pass it as data.{_ARGUMENTS[there]}",
+            )
+        stores[kind] = store
+    return stores
+
+
+def attach(media: Mapping[str, Media], stores: Mapping[str, Store], sample_id: str) -> dict[str, Media]:
+    """What a sample has, with its stores' instead of the corpus's own; what a store lacks is missing."""
+    found = dict(media)
+    for kind, store in stores.items():
+        stored = store.media(sample_id)
+        if stored is None:
+            found.pop(kind, None)
+        else:
+            found[kind] = stored
+    return found
+
+
+def compare_with_corpus(
+    store: Store, manifest: Manifest, annotation_hash: str, simulated: bool, chosen: Mapping[str, str]
+) -> None:
+    """Warn where a store was made from something else than the corpus that reads it.
+
+    Args:
+        store: the store.
+        manifest: of a split, whole.
+        annotation_hash: of it.
+        simulated: whether the corpus is simulated.
+        chosen: arguments of the corpus that choose between recordings (`SLTDataModule.media_settings`).
+    """
+    made, name = store.manifest, f"{manifest.corpus} {manifest.split}: the store {str(store.folder)!r}"
+    split: Split = manifest.split
+    if made.simulated != simulated:
+        kinds = {True: "simulated signing", False: "real signing"}
+        rank_zero_warn(f"{name} was made from {kinds[made.simulated]}, the corpus is {kinds[simulated]}")
+    told = {key: (made.media.get(key), value) for key, value in chosen.items()}
+    other = "; ".join(f"{key} was {old!r} and is {new!r}" for key, (old, new) in told.items() if old != new)
+    if made.corpus == manifest.corpus and other:
+        rank_zero_warn(f"{name} was made from other recordings: {other}")
+    there = made.annotations.get(split)
+    if there == annotation_hash:
+        return
+    stored, wanted = set(store.ids(split)), set(manifest.ids)
+    differs = [f"annotation {annotation_hash[:12]}, in the store {there[:12] if there else 'none of this split'}"]
+    if made.corpus != manifest.corpus:
+        differs.append(f"it was made for {made.corpus}")
+    for what, ids in (("only in the store", stored - wanted), ("not in it", {i for i in wanted if i not in store})):
+        if ids:
+            differs.append(f"{len(ids)} samples {what}: {first_few(sorted(ids), 2)}")
+    if len(differs) == 1:
+        differs.append("the ids are the same; texts or glosses differ")
+    rank_zero_warn(f"{name} was made from another annotation: {'; '.join(differs)}")
+
+
+def check_feature_id(
+    expected: str, store: Store | None, *, model: str, corpus: str, root: str, features: str | None
+) -> None:
+    """The features are those that a recipe was made for.
+
+    Raises:
+        ConfigError: they are others, or nobody knows what made them; the message holds the command that makes the
+            right ones.
+    """
+    found = None if store is None else store.manifest.made_by.id
+    if found == expected:
+        return
+    if features is None:
+        what = "no features are named"
+    elif store is None:
+        what = f"{features!r} is no store, so what made its features is not known"
+    else:
+        what = f"{found!r} in {str(store.folder)!r}"
+    raise ConfigError(
+        f"{model} was set up for the features {expected!r}",
+        found=what,
+        todo=f"make them: {extract_command(expected, corpus, root)}; then pass data.features={expected}. "
+        "model.feature_id=null takes what is there",
+    )

@@ -1,0 +1,40 @@
+"""Ids of extractions: an encoder, the options of ``slt-zoo extract`` that were given, a hash of all settings.
+
+``timm-resnet18,frame-size=112,seed=0,1a2b3c4d`` names a folder, and says the command that makes it.
+"""
+
+from __future__ import annotations
+
+import re
+import shlex
+from collections.abc import Mapping
+
+__all__ = ["extract_command", "extraction_id"]
+
+_COLON = "timm-"
+
+
+def extraction_id(encoder: str, options: Mapping[str, str], digest: str) -> str:
+    """The id of an extraction.
+
+    Args:
+        encoder: as ``--encoder`` takes it.
+        options: further options by name, without dashes; those that are not the defaults.
+        digest: `Extraction.digest`.
+    """
+    words = [f"{name}={value}" if value else name for name, value in options.items()]
+    return ",".join([encoder.replace(":", "-", 1).replace("/", "_"), *words, digest])
+
+
+def extract_command(store_id: str, corpus: str, root: str) -> str:
+    """The command that makes the store of an id; what only its maker knows (a file of weights) stands in capitals."""
+    encoder, *words = store_id.split(",")
+    if encoder.startswith(_COLON):
+        encoder = "timm:" + encoder.removeprefix(_COLON)
+    command = ["slt-zoo", "extract", "--corpus", corpus, "--root", shlex.quote(root), "--encoder", encoder]
+    for word in words[:-1]:
+        name, equals, value = word.partition("=")
+        if re.fullmatch(r"\d+x\d+", value):
+            value = value.replace("x", " ")  # height and width are two words
+        command += [f"--{name}", *(["FILE" if name == "weights" else value] if equals else [])]
+    return " ".join(command)

@@ -24,7 +24,7 @@ LEVELS: tuple[frozenset[str], ...] = (
     frozenset({""}),  # slt_zoo/__init__.py: its names reach everything below
     frozenset({"analysis"}),
     frozenset({"models", "datamodules", "synthetic"}),
-    frozenset({"callbacks", "loading"}),
+    frozenset({"callbacks", "loading", "extraction"}),
     frozenset({"layers", "losses", "metrics", "segmentation", "data", "optim"}),
     frozenset({"text", "recipes"}),
     frozenset({"types"}),

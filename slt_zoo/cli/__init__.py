@@ -24,6 +24,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "score": ("score", "score any system's output under a named protocol, beside simple baselines"),
     "compare": ("compare", "which differences between systems are real"),
     "doctor": ("doctor", "compare a corpus on the disk with the published one"),
+    "extract": ("extract", "features, poses or resized frames of a corpus, into a store"),
     "simulate": ("simulate", "write simulated signing in a corpus's official layout"),
 }
 """Word to (module of this package, what it does). The module has ``main(argv)``, which gets the word too."""

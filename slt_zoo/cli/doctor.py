@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import argparse
-import inspect
 import json
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-import slt_zoo
+from slt_zoo.cli.corpora import open_corpus
 from slt_zoo.cli.messages import Words
-from slt_zoo.errors import ConfigError, UnknownNameError
 
 if TYPE_CHECKING:
     from slt_zoo.data.base import SLTDataModule
@@ -22,10 +20,7 @@ __all__ = ["main"]
 def main(argv: Sequence[str]) -> int:
     """Examine a corpus; 0: no fault, 1: faults, 2: an error of use."""
     options = _parse(argv[1:])
-    if options.corpus not in slt_zoo._CORPORA:
-        raise UnknownNameError("corpus", options.corpus, slt_zoo._CORPORA)
-    corpus = getattr(slt_zoo, options.corpus)
-    data: SLTDataModule = corpus(options.root, **_arguments(corpus, options))
+    data = open_corpus(options.corpus, options.root, options.set, poses=options.poses, features=options.features)
     from slt_zoo.data.examine import examine
 
     found = examine(data, read=options.read)
@@ -52,19 +47,6 @@ def _parse(words: Sequence[str]) -> argparse.Namespace:
     )
     parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
     return parser.parse_args(words)
-
-
-def _arguments(corpus: Any, options: argparse.Namespace) -> dict[str, Any]:
-    given = {name: getattr(options, name) for name in ("poses", "features") if getattr(options, name) is not None}
-    known = [n for cls in inspect.getmro(corpus) if cls is not object for n in inspect.signature(cls).parameters]
-    for word in options.set:
-        name, equals, value = word.partition("=")
-        if not equals:
-            raise ConfigError("--set takes NAME=VALUE", found=word)
-        if name not in known:
-            raise UnknownNameError(f"argument of {corpus.__name__}", name, [n for n in known if n != "base"])
-        given[name] = {"true": True, "false": False}.get(value.lower(), value)
-    return given
 
 
 def _access(data: SLTDataModule) -> dict[str, str]:

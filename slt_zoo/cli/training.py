@@ -212,7 +212,7 @@ class ZooCLI(LightningCLI):
 def main(argv: Sequence[str]) -> int:
     """Run a LightningCLI command; ``zoo:`` names become files, short class names full ones."""
     words = _expand(list(argv))
-    with _quiet_tips(), _own_argv(words), _explained():
+    with quiet_tips(), _own_argv(words), explained():
         ZooCLI(
             SLTModule,
             SLTDataModule,
@@ -313,7 +313,7 @@ class _NoTips(logging.Filter):
 
 
 @contextmanager
-def _quiet_tips() -> Any:
+def quiet_tips() -> Any:
     """Lightning's advertising is no message of ours."""
     loggers = [logging.getLogger(f"lightning.pytorch{name}") for name in ("", ".utilities.rank_zero")]
     silencer = _NoTips()
@@ -329,7 +329,7 @@ def _quiet_tips() -> Any:
 
 
 @contextmanager
-def _explained() -> Any:
+def explained() -> Any:
     """Errors of use that others raise become ours; faults of the program keep their traceback."""
     try:
         yield

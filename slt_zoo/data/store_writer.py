@@ -167,10 +167,41 @@ class StoreBuilder:
         return [i for i in ids if i not in done]
 
     def reopen(self) -> None:
-        """Mark a complete store as unfinished, since something is going to be added."""
+        """Mark a complete store as unfinished, since something is going to be added, and forget earlier notes."""
+        for note in (self.folder / PARTS).glob("note-*.json"):
+            note.unlink()
         if self.manifest.complete:
             self.manifest = replace(self.manifest, complete=False, shards=())
             self._write_manifest(self.manifest)
+
+    def writer(self, seconds: float = 60.0) -> RecordWriter:
+        """The writer of a process."""
+        return PieceWriter(self, seconds)
+
+    # Word between processes, which may have nothing in common but the folder.
+
+    def leave_out(self, sample_id: str, why: str) -> None:
+        """Note that a sample could not be extracted."""
+        self._note({"left_out": {sample_id: why}})
+
+    def stop(self, why: str) -> None:
+        """Note that a process cannot go on."""
+        self._note({"stopped": why})
+
+    def notes(self) -> tuple[dict[str, str], str | None]:
+        """What was noted since `reopen`: samples that were left out, with the reason; and why a process stopped."""
+        left_out: dict[str, str] = {}
+        stopped: str | None = None
+        for path in sorted((self.folder / PARTS).glob("note-*.json")):
+            note = json.loads(path.read_text(encoding="utf-8"))
+            left_out |= note.get("left_out", {})
+            stopped = stopped or note.get("stopped")
+        return left_out, stopped
+
+    def _note(self, note: dict[str, Any]) -> None:
+        path = self.folder / PARTS / f"note-{uuid.uuid4().hex}.json"
+        path.parent.mkdir(exist_ok=True)
+        _write_text(path, json.dumps(note, ensure_ascii=False))
 
     def write(self, path: Path, records: Sequence[Record]) -> None:
         """Write records of one split as one file, whole or not at all."""
@@ -256,13 +287,7 @@ class StoreBuilder:
 
     def _write_manifest(self, manifest: StoreManifest) -> None:
         self.folder.mkdir(parents=True, exist_ok=True)
-        temporary = self.folder / f".{MANIFEST}.{uuid.uuid4().hex}.tmp"
-        with temporary.open("w", encoding="utf-8", newline="\n") as file:
-            file.write(manifest.to_text())
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.chmod(file_mode())
-        temporary.replace(self.folder / MANIFEST)
+        _write_text(self.folder / MANIFEST, manifest.to_text())
 
 
 @dataclass(eq=False)
@@ -330,6 +355,17 @@ class _Piece:
             name: (place, *(self.bytes if name == "jpeg" else self.rows)[sample_id])
             for name, place in self.header.tensors.items()
         }
+
+
+def _write_text(path: Path, text: str) -> None:
+    """There whole, or not at all."""
+    temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex}.tmp")
+    with temporary.open("w", encoding="utf-8", newline="\n") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+    temporary.chmod(file_mode())
+    temporary.replace(path)
 
 
 def _ranges(ids: Sequence[str], counts: Sequence[int]) -> dict[str, tuple[int, int]]:

@@ -25,6 +25,7 @@ class NormaliseFrames(nn.Module):
 
     def __init__(self, mean: Sequence[float] = IMAGENET_MEAN, std: Sequence[float] = IMAGENET_STD) -> None:
         super().__init__()
+        self.mean, self.std = tuple(mean), tuple(std)
         centre, spread = torch.tensor(mean)[:, None, None], torch.tensor(std)[:, None, None]
         self.register_buffer("weight", 1 / (255 * spread), persistent=False)
         self.register_buffer("bias", -centre / spread, persistent=False)

@@ -1,0 +1,46 @@
+"""A corpus as commands other than training name it: ``--corpus NAME --root DIR --set NAME=VALUE``."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import slt_zoo
+from slt_zoo.errors import ConfigError, UnknownNameError
+
+if TYPE_CHECKING:
+    from slt_zoo.data.base import SLTDataModule
+
+__all__ = ["open_corpus"]
+
+
+def open_corpus(name: str, root: str, words: Sequence[str] = (), **given: Any) -> SLTDataModule:
+    """The data module of a corpus.
+
+    Args:
+        name: its class.
+        root: its folder.
+        words: further arguments as ``NAME=VALUE``; values as in a recipe.
+        given: further arguments; None: not given.
+
+    Raises:
+        UnknownNameError: there is no such corpus or argument; with the nearest.
+        ConfigError: a word without ``=``.
+    """
+    import yaml
+
+    if name not in slt_zoo._CORPORA:
+        raise UnknownNameError("corpus", name, slt_zoo._CORPORA)
+    corpus = getattr(slt_zoo, name)
+    arguments = {argument: value for argument, value in given.items() if value is not None}
+    known = [n for cls in inspect.getmro(corpus) if cls is not object for n in inspect.signature(cls).parameters]
+    for word in words:
+        argument, equals, value = word.partition("=")
+        if not equals:
+            raise ConfigError("--set takes NAME=VALUE", found=word)
+        if argument not in known:
+            raise UnknownNameError(f"argument of {name}", argument, [n for n in known if n != "base"])
+        arguments[argument] = yaml.safe_load(value)
+    data: SLTDataModule = corpus(root, **arguments)
+    return data

@@ -1,0 +1,155 @@
+"""What Lightning runs: loaders of samples, a module that encodes them, a callback that stores the outcome."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from typing import Any, Protocol
+
+import torch
+from lightning.pytorch import Callback, LightningDataModule, LightningModule, Trainer
+from torch import nn
+from torch.utils.data import DataLoader, Subset
+
+from slt_zoo.data.manifest import Manifest
+from slt_zoo.data.store_writer import Record, RecordWriter
+from slt_zoo.errors import MediaError, SLTError
+from slt_zoo.extraction.reading import ReadSample, SamplesToRead, Unread
+from slt_zoo.types import Split
+
+__all__ = ["Encode", "ExtractionData", "FeatureWriter", "Notes"]
+
+HOPELESS = 10
+"""Samples that fail before a process gives up, where it has read none."""
+
+
+class Notes(Protocol):
+    """Where processes leave word for the first one."""
+
+    def leave_out(self, sample_id: str, why: str) -> None:
+        """A sample could not be read."""
+
+    def stop(self, why: str) -> None:
+        """The extraction cannot go on."""
+
+
+class ExtractionData(LightningDataModule):
+    """The samples that are still to be done, each on one process.
+
+    Args:
+        manifests: by split.
+        pending: split and id of each sample; that of the first process holds for all.
+        read: makes a record of a sample.
+        fps: frame rate where neither file nor annotation has one.
+        num_workers: processes that read media.
+        to_device: records are moved to the device; False: nothing happens to them there.
+    """
+
+    def __init__(
+        self,
+        manifests: Mapping[Split, Manifest],
+        pending: Sequence[tuple[Split, str]],
+        read: ReadSample,
+        fps: float | None,
+        num_workers: int,
+        to_device: bool,
+    ) -> None:
+        super().__init__()
+        self.manifests, self.pending, self.read, self.fps = manifests, list(pending), read, fps
+        self.num_workers, self.to_device = num_workers, to_device
+
+    def setup(self, stage: str) -> None:
+        """Agree on what is to be done: another process may have looked later."""
+        assert self.trainer is not None
+        self.pending = self.trainer.strategy.broadcast(self.pending)
+
+    def predict_dataloader(self) -> DataLoader[Any]:
+        """Every n-th sample of those that are left, on n processes.
+
+        Lightning's own sampler refuses fewer samples than processes, which is what a stopped extraction may have left.
+        """
+        assert self.trainer is not None
+        samples = SamplesToRead(self.manifests, self.pending, self.read, self.fps)
+        mine = range(self.trainer.global_rank, len(samples), self.trainer.world_size)
+        return DataLoader(Subset(samples, mine), batch_size=None, collate_fn=_as_it_is, num_workers=self.num_workers)
+
+    def transfer_batch_to_device(self, batch: Any, device: torch.device, dataloader_idx: int) -> Any:
+        """Move what is going to be encoded."""
+        if not self.to_device or not isinstance(batch, Record):
+            return batch
+        moved = {name: tensor.to(device, non_blocking=True) for name, tensor in batch.tensors.items()}
+        return replace(batch, tensors=moved)
+
+
+def _as_it_is(batch: Any) -> Any:
+    return batch
+
+
+class Encode(LightningModule):
+    """Frames of a record to features, by an encoder that is not trained.
+
+    Args:
+        encoder: ``(T, 3, H, W)`` uint8 to ``(T', D)``; None: records stay as they were read.
+    """
+
+    def __init__(self, encoder: nn.Module | None) -> None:
+        super().__init__()
+        self.encoder = encoder
+
+    def predict_step(self, batch: Record | Unread, batch_idx: int) -> Record | Unread:
+        """One sample."""
+        if self.encoder is None or isinstance(batch, Unread):
+            return batch
+        return replace(batch, tensors={"features": self.encoder(batch.tensors["frames"]).float().cpu()})
+
+
+class FeatureWriter(Callback):
+    """Gives each process's records to a writer of its own; what was made is kept whatever stops the run.
+
+    Args:
+        open_writer: makes the writer, in the process that uses it.
+        notes: where samples that could not be read are told.
+    """
+
+    def __init__(self, open_writer: Callable[[], RecordWriter], notes: Notes) -> None:
+        self._open_writer, self._notes = open_writer, notes
+        self._writer: RecordWriter | None = None
+        self._failed = 0
+
+    def on_predict_batch_end(
+        self,
+        trainer: Trainer,
+        pl_module: LightningModule,
+        outputs: Any,
+        batch: Any,
+        batch_idx: int,
+        dataloader_idx: int = 0,
+    ) -> None:
+        """Store a sample, or note why there is nothing to store.
+
+        Raises:
+            MediaError: what was extracted cannot be stored, or nothing can be read at all.
+        """
+        if isinstance(outputs, Unread):
+            self._notes.leave_out(outputs.id, outputs.why)
+            self._failed += 1
+            if self._writer is None and self._failed == HOPELESS:
+                raise MediaError(f"none of the first {HOPELESS} samples can be read", found=outputs.why)
+            return
+        self._writer = self._writer or self._open_writer()
+        self._writer.add(outputs)
+
+    def teardown(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
+        """Write what is left; when all processes have, they go on."""
+        self._flush()
+        trainer.strategy.barrier("extraction")
+
+    def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
+        """Keep what was made."""
+        self._flush()
+        if isinstance(exception, SLTError):
+            self._notes.stop(str(exception))
+
+    def _flush(self) -> None:
+        if self._writer is not None:
+            self._writer.flush()

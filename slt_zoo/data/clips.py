@@ -15,6 +15,7 @@ from slt_zoo.data.manifest import Manifest
 from slt_zoo.data.readers import open_reader
 from slt_zoo.data.samplers import Key
 from slt_zoo.data.selection import effective_fps
+from slt_zoo.data.workers import give_back_memory
 from slt_zoo.errors import MediaError
 from slt_zoo.types import Batch, Clip, InputSpec, Media, Sample
 
@@ -151,6 +152,7 @@ class ClipDataset(Dataset[Clip]):
             )
         batch = Batch.collate(good)
         batch.skipped = bad
+        give_back_memory()
         return batch
 
     def lengths(self) -> list[int]:

@@ -1,8 +1,8 @@
 """Transforms of decoded frames: uint8 in, uint8 out, one draw a clip, so that a video does not flicker.
 
 Order: decode at the size wanted (``ClipPipeline.frame_size``), crop, then what is drawn; the network normalises on its
-own device (`slt_zoo.layers.frames`). Frames are worked on a few at a time, so that they stay in the processor's cache
-and floats never take the room of a whole clip.
+own device (`slt_zoo.layers.frames`). Frames are worked on one or a few at a time, so that they stay in the processor's
+cache and floats never take the room of a whole clip.
 """
 
 from __future__ import annotations
@@ -177,10 +177,26 @@ class AffineFrames:
         shift = [round(float(d * self.shift * does[2])) for d in (x, y)]
         if angle == 0 and scale == 1 and not any(shift):
             return clip
-        moved = torch.empty_like(frames)
-        for part, out in zip(torch.split(frames, _AT_ONCE), torch.split(moved, _AT_ONCE), strict=True):
-            out.copy_(tv.affine(part, angle, shift, scale, [0.0, 0.0], interpolation=InterpolationMode.BILINEAR))
-        return replace(clip, frames=moved)
+        return replace(clip, frames=_move(frames, math.radians(angle), scale, shift))
+
+
+def _move(frames: Tensor, angle: float, scale: float, shift: list[int]) -> Tensor:
+    """Each frame turned clockwise and scaled about its centre, then shifted; bilinear, black outside.
+
+    One grid serves all frames, which are sampled one at a time (`torchvision.transforms.v2.functional.affine` makes
+    floats of all of them at once).
+    """
+    height, width = frames.shape[-2:]
+    cos, sin = math.cos(angle) / scale, math.sin(angle) / scale
+    back = torch.tensor([[cos, sin], [-sin, cos]])  # from a place in the result to one in the frame, in pixels
+    origin = -back @ torch.tensor(shift, dtype=torch.float32)
+    unit = torch.tensor([2 / width, 2 / height])  # the sampler's: from -1 to 1 over the frame
+    theta = torch.cat([unit[:, None] * back / unit, (unit * origin)[:, None]], 1)
+    grid = torch.nn.functional.affine_grid(theta[None], [1, 3, height, width], align_corners=False)
+    moved = torch.empty_like(frames)
+    for frame, out in zip(frames, moved, strict=True):
+        out.copy_(torch.nn.functional.grid_sample(frame[None].float(), grid, align_corners=False)[0].round_())
+    return moved
 
 
 @dataclass(frozen=True)

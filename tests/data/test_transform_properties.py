@@ -126,6 +126,25 @@ def test_colours_are_those_of_torchvision(seed, brightness, contrast, saturation
         assert (got.float() - 255 * expected).abs().max() <= 0.56  # rounding, and torchvision's weights sum to 0.9999
 
 
+@check
+@given(seed=seeds, height=st.integers(12, 30), width=st.integers(12, 30))
+def test_moved_as_torchvision_does(seed, height, width):
+    from torchvision.transforms.v2 import functional as tv
+
+    frames = torch.from_numpy(draws(seed).integers(0, 256, (2, 3, height, width), dtype=np.uint8))
+    got = AffineFrames(rotate_deg=40, scale=0.3, shift=6, p=1.0)(Clip(SAMPLE, frames=frames), draws(seed)).frames
+    turn, size, x, y = draws(seed).uniform(-1, 1, 4)
+    expected = tv.affine(
+        frames,
+        40 * turn,
+        [round(6 * x), round(6 * y)],
+        1 + 0.3 * size,
+        [0.0, 0.0],
+        interpolation=tv.InterpolationMode.BILINEAR,
+    )
+    assert (got.int() - expected.int()).abs().max() <= 1
+
+
 def test_a_part_of_the_picture():
     ramp = torch.arange(100, dtype=torch.uint8).expand(2, 3, 100, 100).contiguous()
     shares = []

@@ -40,11 +40,13 @@ class Sizes:
         clips: of JPEG frames.
         frame_size: width and height of them; CSL-Daily's by default.
         samples: of features.
+        fps: frames a second of the clips, which last two or three seconds.
     """
 
     clips: int = 24
     frame_size: tuple[int, int] = (512, 512)
     samples: int = 2000
+    fps: float = 25.0
 
 
 def bench_data(
@@ -91,7 +93,7 @@ def _of_simulated(root: Path, sizes: Sizes, seconds: float, step_ms: float, tell
     from slt_zoo.datamodules.phoenix14t import Phoenix14T
 
     tell("simulating data")
-    simulate_jpeg(root / "corpus", sizes.clips, sizes.frame_size)
+    simulate_jpeg(root / "corpus", sizes.clips, sizes.frame_size, sizes.fps)
 
     def make(workers: int) -> SLTDataModule:
         return Phoenix14T(str(root / "corpus"), batch_size=2, num_workers=workers)
@@ -148,7 +150,7 @@ def _of_loading(make: MakeData, spec: InputSpec, seconds: float, step_ms: float,
     return found | {"waiting": bench_waiting(make, spec, step_ms)}
 
 
-def simulate_jpeg(root: Path, clips: int, frame_size: tuple[int, int]) -> None:
+def simulate_jpeg(root: Path, clips: int, frame_size: tuple[int, int], fps: float) -> None:
     """Simulated signing in PHOENIX14T's layout, its PNG made JPEG (quality 90) with a camera's noise.
 
     Flat colours decode faster than any recording. With this noise a frame of 512x512 has about 35 kB, as many as one
@@ -158,7 +160,7 @@ def simulate_jpeg(root: Path, clips: int, frame_size: tuple[int, int]) -> None:
 
     from slt_zoo.synthetic import simulate
 
-    simulate("Phoenix14T", root, samples=(clips, 1, 1), render=("frames",), frame_size=frame_size)
+    simulate("Phoenix14T", root, samples=(clips, 1, 1), render=("frames",), frame_size=frame_size, fps=fps)
     draw = np.random.default_rng(0)
     for path in sorted(root.rglob("*.png")):
         with Image.open(path) as opened:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import shlex
+import shutil
+
 import pytest
 import torch
 import yaml
@@ -9,6 +12,7 @@ import yaml
 import slt_zoo
 from slt_zoo import recipes
 from slt_zoo.cli import main, run, training
+from slt_zoo.data.store_id import extract_command
 from slt_zoo.errors import ConfigError
 from slt_zoo.testing import simulated
 
@@ -20,18 +24,47 @@ ALL = recipes.all_recipes()
 SETS = sorted({(r.model, r.corpus) for r in ALL})
 
 
-def corpus_of(recipe: recipes.Recipe, simulated) -> tuple[str, str]:
-    """Name and simulated root of the corpus that a recipe is for."""
-    name = recipe.read()["data"]["class_path"].removeprefix("slt_zoo.")
-    return name, str(simulated(name, samples=(8, 4, 4), seed=3))
+@pytest.fixture
+def corpus_of(simulated, how2sign_tree, tmp_path_factory):
+    """Name and simulated root of the corpus that a recipe is for, with the features that it asks for."""
+
+    def make(recipe: recipes.Recipe) -> tuple[str, str]:
+        settings = recipe.read()
+        name, given = (settings["data"][key] for key in ("class_path", "init_args"))
+        name = name.removeprefix("slt_zoo.")
+        if name == "How2Sign":
+            root = _simulated_clips(simulated, how2sign_tree, tmp_path_factory.mktemp("clips"))
+        else:
+            root = simulated(name, samples=(8, 4, 4), seed=3)
+        if feature_id := settings["model"]["init_args"].get("feature_id"):
+            words = shlex.split(extract_command(feature_id, name, str(root)))[1:]
+            corpus = [f"{key}={given[key]}" for key in ("cut",) if key in given]
+            assert main([*words, "--splits", "train", "dev", "--set", *corpus, "--no-progress"]) == 0
+        return name, str(root)
+
+    return make
+
+
+def _simulated_clips(simulated, how2sign_tree, folder):
+    """Simulated signing under names of How2Sign."""
+    arguments = {"samples": (4, 2, 2), "seed": 3, "render": ("video",), "frame_size": (64, 64)}
+    root = simulated("Phoenix14T", **arguments)
+    made = slt_zoo.Phoenix14T(str(root))
+    clips = {}
+    for split, name in (("train", "train"), ("dev", "val")):
+        videos = {path.stem: path for path in root.rglob(f"{split}/*.mp4")}
+        samples = made.manifest(split)
+        clips[name] = {f"{split:_<11}_{i}-1-rgb_front": (s.text, videos[s.id]) for i, s in enumerate(samples)}
+    shutil.copy(root / "SIMULATED.json", folder)
+    return how2sign_tree(folder, clips)
 
 
 @pytest.mark.parametrize(("model", "corpus"), SETS, ids=["/".join(s) for s in SETS])
-def test_its_phases_run_in_order_with_the_tiny_overlay(model, corpus, simulated, tmp_path, monkeypatch):
+def test_its_phases_run_in_order_with_the_tiny_overlay(model, corpus, corpus_of, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     phases = recipes.phases_of(f"zoo:{model}/{corpus}")
     for phase in phases:
-        _, root = corpus_of(phase, simulated)
+        _, root = corpus_of(phase)
         words = ["--config", phase.name, "--config", f"zoo:{model}/tiny", "--data.root", root]
         if phase is phases[-1]:  # the earlier ones leave the weights that the last is made from
             before = sorted(tmp_path.rglob("*"))
@@ -43,13 +76,14 @@ def test_its_phases_run_in_order_with_the_tiny_overlay(model, corpus, simulated,
 
 
 @pytest.mark.parametrize("recipe", ALL, ids=lambda r: r.name)
-def test_its_network_builds_at_full_size(recipe, simulated, monkeypatch):
+def test_its_network_builds_at_full_size(recipe, corpus_of, monkeypatch):
     settings = recipe.read()
     name = settings["model"]["class_path"].removeprefix("slt_zoo.")
     given = settings["model"]["init_args"]
     arguments = {k: v for k, v in given.items() if k not in ("optimizer", "lr_scheduler", "init_from")}
-    corpus, root = corpus_of(recipe, simulated)
-    data = getattr(slt_zoo, corpus)(root)
+    corpus, root = corpus_of(recipe)
+    data = getattr(slt_zoo, corpus)(root, **settings["data"]["init_args"])
+    data.bind(getattr(slt_zoo, name)(**arguments).input_spec, ["train"])
     with torch.device("meta"):
         model = getattr(slt_zoo, name)(**arguments)
         model.read_data(data)

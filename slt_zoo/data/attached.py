@@ -10,7 +10,6 @@ from lightning.pytorch.utilities import rank_zero_warn
 from slt_zoo.data.locations import named_folder
 from slt_zoo.data.manifest import Manifest
 from slt_zoo.data.store import Store, is_store, open_store
-from slt_zoo.data.store_id import extract_command
 from slt_zoo.errors import ConfigError, first_few
 from slt_zoo.types import Media, Split
 
@@ -83,10 +82,10 @@ def compare_with_corpus(
     if made.corpus == manifest.corpus and other:
         rank_zero_warn(f"{name} was made from other recordings: {other}")
     there = made.annotations.get(split)
-    if there == annotation_hash:
+    if there is None or there == annotation_hash:  # where a split is not in the store, its samples are missing
         return
     stored, wanted = set(store.ids(split)), set(manifest.ids)
-    differs = [f"annotation {annotation_hash[:12]}, in the store {there[:12] if there else 'none of this split'}"]
+    differs = [f"annotation {annotation_hash[:12]}, in the store {there[:12]}"]
     if made.corpus != manifest.corpus:
         differs.append(f"it was made for {made.corpus}")
     for what, ids in (("only in the store", stored - wanted), ("not in it", {i for i in wanted if i not in store})):
@@ -97,14 +96,18 @@ def compare_with_corpus(
     rank_zero_warn(f"{name} was made from another annotation: {'; '.join(differs)}")
 
 
-def check_feature_id(
-    expected: str, store: Store | None, *, model: str, corpus: str, root: str, features: str | None
-) -> None:
+def check_feature_id(expected: str, store: Store | None, features: str | None, model: str, command: str) -> None:
     """The features are those that a recipe was made for.
 
+    Args:
+        expected: id of the extraction.
+        store: the features' own, if they are a store.
+        features: what the person named.
+        model: name of what asks, for messages.
+        command: that makes the right ones.
+
     Raises:
-        ConfigError: they are others, or nobody knows what made them; the message holds the command that makes the
-            right ones.
+        ConfigError: they are others, or nobody knows what made them; the message holds the command.
     """
     found = None if store is None else store.manifest.made_by.id
     if found == expected:
@@ -118,6 +121,5 @@ def check_feature_id(
     raise ConfigError(
         f"{model} was set up for the features {expected!r}",
         found=what,
-        todo=f"make them: {extract_command(expected, corpus, root)}; then pass data.features={expected}. "
-        "model.feature_id=null takes what is there",
+        todo=f"make them: {command}; then pass data.features={expected}. model.feature_id=null takes what is there",
     )

@@ -23,6 +23,7 @@ from slt_zoo.data.places import Place, find_place
 from slt_zoo.data.readers import skels_ids
 from slt_zoo.data.samplers import TrainBatches, TrainLoader
 from slt_zoo.data.store import Store
+from slt_zoo.data.store_id import extract_command
 from slt_zoo.errors import ConfigError, DatasetError, MissingMediaError, first_few
 from slt_zoo.types import Batch, DataFacts, InputSpec, Media, Sample, Split, as_split
 
@@ -207,8 +208,9 @@ class SLTDataModule(LightningDataModule):
             self._spec = spec
         splits = list(dict.fromkeys(splits))
         if spec.feature_id is not None and spec.modality == "features":
-            names = {"model": model, "corpus": self.corpus, "root": str(self.root)}
-            check_feature_id(spec.feature_id, self.stores.get("features"), features=self.features, **names)
+            where = (self.corpus, str(self.root), self.media_settings(), splits)
+            command = extract_command(spec.feature_id, *where)
+            check_feature_id(spec.feature_id, self.stores.get("features"), self.features, model, command)
         for split in splits:
             self._skip_empty(split, spec)
             check_needs(self.manifest(split), spec, model, str(self.root))

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 import shlex
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 __all__ = ["extract_command", "extraction_id"]
 
@@ -26,8 +26,18 @@ def extraction_id(encoder: str, options: Mapping[str, str], digest: str) -> str:
     return ",".join([encoder.replace(":", "-", 1).replace("/", "_"), *words, digest])
 
 
-def extract_command(store_id: str, corpus: str, root: str) -> str:
-    """The command that makes the store of an id; what only its maker knows (a file of weights) stands in capitals."""
+def extract_command(
+    store_id: str, corpus: str, root: str, chosen: Mapping[str, str] | None = None, splits: Sequence[str] = ()
+) -> str:
+    """The command that makes the store of an id; what only its maker knows (a file of weights) stands in capitals.
+
+    Args:
+        store_id: of the extraction.
+        corpus: class of the data module.
+        root: of it.
+        chosen: arguments of it that choose between recordings.
+        splits: that are needed; none: all.
+    """
     encoder, *words = store_id.split(",")
     if encoder.startswith(_COLON):
         encoder = "timm:" + encoder.removeprefix(_COLON)
@@ -37,4 +47,6 @@ def extract_command(store_id: str, corpus: str, root: str) -> str:
         if re.fullmatch(r"\d+x\d+", value):
             value = value.replace("x", " ")  # height and width are two words
         command += [f"--{name}", *(["FILE" if name == "weights" else value] if equals else [])]
-    return " ".join(command)
+    settings = [shlex.quote(f"{name}={value}") for name, value in (chosen or {}).items()]
+    command += ["--set", *settings] if settings else []
+    return " ".join([*command, *(["--splits", *splits] if splits else [])])

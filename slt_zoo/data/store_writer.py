@@ -139,7 +139,9 @@ class StoreBuilder:
                 todo="name another folder with --out",
             )
         if (self.folder / MANIFEST).is_file():
-            self.manifest = self._joined(StoreManifest.read(self.folder))
+            there = StoreManifest.read(self.folder)
+            if there.complete or any(self.folder.rglob("*.safetensors")):  # what was begun and has nothing may change
+                self.manifest = self._joined(there)
         if not self.manifest.complete:
             self._write_manifest(self.manifest)
 
@@ -160,10 +162,7 @@ class StoreBuilder:
 
     def missing(self, split: Split, ids: Iterable[str]) -> list[str]:
         """Those of the ids that are not in the store yet, in their order."""
-        if self.manifest.complete:
-            done = {i for shard in self.manifest.shards_of(split) for i in shard.ids}
-        else:
-            done = {i for piece in self._pieces(split) for i in piece.rows}
+        done = {i for piece in self._pieces(split) for i in piece.rows}
         return [i for i in ids if i not in done]
 
     def reopen(self) -> None:
@@ -225,7 +224,8 @@ class StoreBuilder:
         """Make the shards and the manifest, and remove the pieces.
 
         Args:
-            order: by split, all ids in the order of the annotation; ids that no piece has are left out.
+            order: by split, its ids in the order of the annotation; ids that no piece has are left out. Other splits
+                keep the shards they have.
             unreadable: ids that could not be extracted, with the reason.
         """
         if self.manifest.complete:
@@ -233,14 +233,14 @@ class StoreBuilder:
         shards: list[Shard] = []
         shapes: set[tuple[int, ...]] = set()
         for split in SPLITS:
-            pieces = self._pieces(split)
-            if not pieces:
-                continue
-            known = [i for piece in pieces for i in piece.rows]
-            wanted = list(dict.fromkeys([*order.get(split, ()), *sorted(known)]))
-            made, shape = self._shards(split, pieces, [i for i in wanted if i in set(known)])
-            shards += made
-            shapes |= shape
+            if split in order:
+                known = {i for piece in self._pieces(split) for i in piece.rows}
+                pieces = self._shards(split, [i for i in order[split] if i in known])
+            else:  # shards of an earlier extraction stay; what one that was stopped has left waits for its turn
+                pieces = self._shard_pieces(split)
+                pieces = pieces if _named_whole(pieces) else []
+            shards += [piece.shard() for piece in pieces]
+            shapes |= {piece.shape for piece in pieces}
         if len(shapes) != 1:
             found = " and ".join(str(s) for s in sorted(shapes)) or "no sample at all"
             raise StoreError("the samples of a store have rows of one shape", where=self.folder, found=found)
@@ -254,36 +254,45 @@ class StoreBuilder:
             unreadable={i: why for i, why in left_out.items() if i not in there},
         )
         self._write_manifest(self.manifest)
-        shutil.rmtree(self.folder / PARTS, ignore_errors=True)
+        self._clear(order)
 
     # Inside.
 
     def _pieces(self, split: Split) -> list[_Piece]:
         """Whole files with samples of the split: pieces, and shards of a store that was complete before."""
-        paths = [*sorted((self.folder / PARTS).glob(f"{split}-*.safetensors")), *self._shard_files(split)]
+        paths = sorted((self.folder / PARTS).glob(f"{split}-*.safetensors"))
+        return [*(_Piece(path, read_header(path, _AGAIN), self) for path in paths), *self._shard_pieces(split)]
+
+    def _shard_pieces(self, split: Split) -> list[_Piece]:
+        paths = sorted(self.folder.glob(f"{split}-?????-of-?????.safetensors"))
         return [_Piece(path, read_header(path, _AGAIN), self) for path in paths]
 
-    def _shard_files(self, split: Split) -> list[Path]:
-        return sorted(self.folder.glob(f"{split}-?????-of-?????.safetensors"))
-
-    def _shards(self, split: Split, pieces: list[_Piece], ids: list[str]) -> tuple[list[Shard], set[tuple[int, ...]]]:
-        """Shards of a split; those that are there already and hold what they should stay as they are."""
-        old = [piece for piece in pieces if piece.path.parent == self.folder]
+    def _shards(self, split: Split, ids: list[str]) -> list[_Piece]:
+        """Make the shards of a split; those that are there already and hold what they should stay as they are."""
+        old = self._shard_pieces(split)
         if [i for piece in old for i in piece.rows] == ids and _named_whole(old):
-            return [piece.shard() for piece in old], {piece.shape for piece in old}
+            return old
         for piece in old:  # its samples are going to be in shards of other names or content
             kept = self.folder / PARTS / f"{split}-{uuid.uuid4().hex}.safetensors"
             kept.parent.mkdir(exist_ok=True)
             piece.path.replace(kept)
-        pieces = self._pieces(split)
-        home = {i: piece for piece in reversed(pieces) for i in piece.rows}
+        home = {i: piece for piece in self._pieces(split) for i in piece.rows}
         groups = _packed([(i, home[i].bytes_of(i)) for i in ids], self.shard_size)
-        made: list[Shard] = []
+        made: list[_Piece] = []
         for number, group in enumerate(groups, start=1):
             path = self.folder / f"{split}-{number:05d}-of-{len(groups):05d}.safetensors"
             self.write(path, [home[i].record(i) for i in group])
-            made.append(_Piece(path, read_header(path, _AGAIN), self).shard())
-        return made, {piece.shape for piece in pieces}
+            made.append(_Piece(path, read_header(path, _AGAIN), self))
+        return made
+
+    def _clear(self, done: Iterable[Split]) -> None:
+        """Remove the pieces of splits that are in shards now, notes, and what was half written."""
+        folder = self.folder / PARTS
+        for pattern in (*(f"{split}-*.safetensors" for split in done), "note-*.json", ".*.tmp"):
+            for path in folder.glob(pattern):
+                path.unlink()
+        if folder.is_dir() and not any(folder.iterdir()):
+            folder.rmdir()
 
     def _write_manifest(self, manifest: StoreManifest) -> None:
         self.folder.mkdir(parents=True, exist_ok=True)

@@ -57,6 +57,7 @@ class ExtractionData(LightningDataModule):
         super().__init__()
         self.manifests, self.pending, self.read, self.fps = manifests, list(pending), read, fps
         self.num_workers, self.to_device = num_workers, to_device
+        self.allow_zero_length_dataloader_with_multiple_devices = True  # fewer samples than processes may be left
 
     def setup(self, stage: str) -> None:
         """Agree on what is to be done: another process may have looked later."""
@@ -130,6 +131,14 @@ class FeatureWriter(Callback):
         Raises:
             MediaError: what was extracted cannot be stored, or nothing can be read at all.
         """
+        try:
+            self._store(outputs)
+        except SLTError as error:  # `on_exception` is not called in processes that Lightning has forked or spawned
+            self._flush()
+            self._notes.stop(str(error))
+            raise
+
+    def _store(self, outputs: Record | Unread) -> None:
         if isinstance(outputs, Unread):
             self._notes.leave_out(outputs.id, outputs.why)
             self._failed += 1
@@ -147,8 +156,6 @@ class FeatureWriter(Callback):
     def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
         """Keep what was made."""
         self._flush()
-        if isinstance(exception, SLTError):
-            self._notes.stop(str(exception))
 
     def _flush(self) -> None:
         if self._writer is not None:

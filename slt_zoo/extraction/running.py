@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
+from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch import Trainer
 from lightning.pytorch.utilities import rank_zero_only, rank_zero_warn
 
@@ -16,7 +17,7 @@ from slt_zoo.data.checks import find_missing_media
 from slt_zoo.data.manifest import Manifest
 from slt_zoo.data.store_manifest import StoreManifest
 from slt_zoo.data.store_writer import RecordWriter, StoreBuilder
-from slt_zoo.errors import MediaError, MissingMediaError, SLTError, first_few
+from slt_zoo.errors import ConfigError, MediaError, MissingMediaError, SLTError, first_few
 from slt_zoo.extraction.module import Encode, ExtractionData, FeatureWriter
 from slt_zoo.extraction.plan import Plan
 from slt_zoo.types import Split
@@ -117,6 +118,7 @@ def extract(
     annotations = {split: data.annotation_hashes[split] for split in splits}
     described = StoreManifest(plan.made, data.corpus, data.media_settings(), data.simulated, annotations)
     target, first = make_target(folder, described), first_process()
+    runner = _trainer(plan, target, save_every, trainer)  # before anything is written: it may refuse its arguments
     if first:
         target.begin(overwrite)
     pending = [(split, i) for split, ids in order.items() for i in target.missing(split, ids)]
@@ -127,7 +129,7 @@ def extract(
         samples = ExtractionData(
             manifests, pending, plan.read, data.fps, num_workers, to_device=plan.encoder is not None
         )
-        _predict(plan, samples, target, save_every, trainer)
+        _predict(runner, plan, samples, target)
     left_out, _ = target.notes()
     if first:
         if left_out and on_bad_sample == "error":
@@ -154,17 +156,23 @@ def _with_media(
     return [i for i in manifest.ids if i not in gone]
 
 
-def _predict(plan: Plan, samples: ExtractionData, target: Target, seconds: float, settings: dict[str, Any]) -> None:
+def _trainer(plan: Plan, target: Target, seconds: float, settings: dict[str, Any]) -> Trainer:
     callbacks = [*settings.pop("callbacks", []), FeatureWriter(lambda: target.writer(seconds), target)]
-    trainer = Trainer(
-        logger=False,
-        enable_checkpointing=False,
-        enable_model_summary=False,
-        use_distributed_sampler=False,  # `ExtractionData` deals the samples out itself
-        precision=plan.precision,  # type: ignore[arg-type]  # Lightning says what it does not know
-        callbacks=callbacks,
-        **settings,
-    )
+    try:
+        return Trainer(
+            logger=False,
+            enable_checkpointing=False,
+            enable_model_summary=False,
+            use_distributed_sampler=False,  # `ExtractionData` deals the samples out itself
+            precision=plan.precision,  # type: ignore[arg-type]  # Lightning says what it does not know
+            callbacks=callbacks,
+            **settings,
+        )
+    except (ValueError, MisconfigurationException) as cause:
+        raise ConfigError(str(cause)) from cause
+
+
+def _predict(trainer: Trainer, plan: Plan, samples: ExtractionData, target: Target) -> None:
     try:
         trainer.predict(Encode(plan.encoder), datamodule=samples, return_predictions=False)
     except Exception as error:

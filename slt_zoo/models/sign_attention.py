@@ -188,6 +188,7 @@ class SignAttention(SLTModule):
     Args:
         target: what is produced, ``"gloss"`` or ``"text"``.
         modality: ``"pose"``, or ``"features"`` of any width.
+        feature_id: id of the store that the features must come from (``slt-zoo extract`` prints it); None: any.
         d_model: width H; the paper looks at 16 and 32.
         nhead: attention heads.
         dim_feedforward: width of the feed-forward blocks; it holds most of the weights.
@@ -229,6 +230,7 @@ class SignAttention(SLTModule):
         *,
         target: Literal["gloss", "text"] = "gloss",
         modality: Literal["pose", "features"] = "pose",
+        feature_id: str | None = None,
         d_model: int = 16,
         nhead: int = 8,
         dim_feedforward: int = 2048,
@@ -278,6 +280,7 @@ class SignAttention(SLTModule):
             needs=frozenset({self.target}),
             train=ClipPipeline(self._select(training=True), self._transform(training=True)),
             evaluation=ClipPipeline(self._select(training=False), self._transform(training=False)),
+            feature_id=hp["feature_id"],
         )
 
     def _select(self, training: bool) -> SelectFrames:

@@ -156,7 +156,7 @@ class TestReading:
         writer = PieceWriter(other)
         writer.add(records()[0])
         writer.flush()
-        other.finish({})
+        other.finish({"train": ["train/s0"]})
         assert list(open_store(tmp_path / "s")) == ["train/s0"]
 
     @pytest.mark.parametrize("method", ["fork", "spawn"])
@@ -330,6 +330,22 @@ class TestWriting:
         write(tmp_path / "at_once")
         assert files(tmp_path / "s") == files(tmp_path / "at_once")
 
+    def test_a_split_that_was_stopped_waits_while_another_is_finished(self, tmp_path):
+        stopped = builder(tmp_path / "s")
+        stopped.begin()
+        writer = PieceWriter(stopped, seconds=0)
+        for record in records()[:4]:
+            writer.add(record)
+        write(tmp_path / "s", splits=("dev",))
+        store = open_store(tmp_path / "s")
+        assert len(store) == 9 and not store.ids("train"), "four of nine samples are no split"
+        again = builder(tmp_path / "s")
+        again.begin()
+        assert len(again.missing("train", [r.id for r in records()])) == 5
+        write(tmp_path / "s")
+        write(tmp_path / "whole")
+        assert files(tmp_path / "s") == files(tmp_path / "whole")
+
     def test_samples_are_added_to_a_complete_split(self, tmp_path):
         store = builder(tmp_path / "s")
         store.begin()
@@ -361,12 +377,19 @@ class TestWriting:
         if complete:
             write(tmp_path / "s")
         else:
-            builder(tmp_path / "s").begin()
-        before = files(tmp_path / "s")
+            begun = builder(tmp_path / "s")
+            begun.begin()
+            PieceWriter(begun, seconds=0).add(records()[0])
+        before = {p: p.read_bytes() for p in (tmp_path / "s").rglob("*") if p.is_file()}
         with pytest.raises(StoreError, match="must not be mixed") as error:
             builder(tmp_path / "s", **changes).begin()
         assert field in str(error.value) and all(v in str(error.value) for v in values)
-        assert files(tmp_path / "s") == before
+        assert {p: p.read_bytes() for p in (tmp_path / "s").rglob("*") if p.is_file()} == before
+
+    def test_what_was_begun_and_has_nothing_may_change(self, tmp_path):
+        builder(tmp_path / "s", extraction(weights="beef")).begin()
+        write(tmp_path / "s")
+        assert open_store(tmp_path / "s").manifest.made_by.weights == "cafe"
 
     def test_a_foreign_piece_is_refused(self, tmp_path):
         other = builder(tmp_path / "other", extraction(weights="beef"))
@@ -427,6 +450,13 @@ class TestIds:
             extraction_id("timm:a.b", {"frame-size": "112x96", "seed": "0"}, made.digest()), "GSL", "my data"
         )
         assert given == "slt-zoo extract --corpus GSL --root 'my data' --encoder timm:a.b --frame-size 112 96 --seed 0"
+        more = extract_command(
+            "s3d,weights=cafe,precision=16-mixed,ab", "How2Sign", "R", {"cut": "clips"}, ["train", "dev"]
+        )
+        assert more == (
+            "slt-zoo extract --corpus How2Sign --root R --encoder s3d --weights FILE --precision 16-mixed "
+            "--set cut=clips --splits train dev"
+        )
 
     def test_the_hash_is_of_all_settings(self):
         ids = {extraction(**change).digest() for change in ({}, {"stride": 2}, {"settings": {}}, {"dtype": "float32"})}

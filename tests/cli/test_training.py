@@ -13,10 +13,10 @@ from pathlib import Path
 
 import pytest
 import torch
+import wandb
 import yaml
 
 import slt_zoo
-import wandb
 from slt_zoo.cli import main
 from slt_zoo.testing import simulated
 

@@ -8,15 +8,16 @@ import pytest
 import torch
 from torchvision.transforms.v2 import functional as tv
 
-from slt_zoo.data.readers import base, open_reader, video_timeline
+from slt_zoo.data.readers import base, open_reader, video_file, video_timeline
 from slt_zoo.data.readers.video_file import ends_early
 from slt_zoo.errors import MediaError, MissingMediaError
 from slt_zoo.types import Media
 
 
 @pytest.fixture(autouse=True)
-def _nothing_told():
+def _nothing_told(monkeypatch):
     base._told.clear()
+    monkeypatch.setattr(video_timeline, "_known", video_timeline._Timelines(16 * 2**20))
 
 
 def write(path, count=60, *, times=None, rotation=None, gop=12, codec="libx264", options=None, container=None):
@@ -256,6 +257,13 @@ def test_frame_size_of_real_clips(shared_data):
         lighter = off.mean((2, 3), keepdim=True)  # without resizing, FFmpeg's conversion to RGB rounds down
         assert (lighter.abs() < 2).all()
         assert (off - lighter).abs().mean() <= (bilinear - bicubic).abs().mean() + 0.5
+
+
+def test_pictures_that_are_too_large(tmp_path, monkeypatch):
+    path = write(tmp_path / "a.mp4", 3)
+    monkeypatch.setattr(video_file, "MAX_PIXELS", 64 * 48 - 1)
+    with pytest.raises(MediaError, match=r"too large to be decoded[\s\S]*at most 3,071 pixels[\s\S]*64x48"):
+        open_video(path)
 
 
 # The timeline is read once

@@ -91,6 +91,10 @@ def _show(found: dict[str, Any]) -> None:
     machine = found["machine"]
     source = "simulated data" if found["simulated"] else f"{found['corpus']} in {found['root']}, {found['modality']}"
     print(f"{source}; {machine['cores']} cores, torch {machine['torch']}, Pillow {machine['pillow']}")
+    if (machine["load"] or 0) > 0.5:
+        print(
+            f"other programs are running (load {machine['load']:.1f}): rates are too low, and so is that of 2 workers"
+        )
     if "frames" in found:
         _show_frames(found["frames"])
     if "features" in found:
@@ -133,7 +137,10 @@ def _show_features(features: dict[str, Any]) -> None:
     print(f"{features['samples']} samples of features, {features['mib']:.0f} MiB, one thread")
     for name, title in (("open", "store, as a loader reads"), ("store", "store, opened"), ("arrays", "files, listed")):
         print(_rates(title, features[name]))
-    print(f"  the store is {features['ratio']:.2f}x as fast as one .npy a sample")
+    print(
+        f"  the store is {features['ratio']:.2f}x as fast as one .npy a sample; as a loader reads it, "
+        f"{features['open']['samples_per_cpu_s']:.0f} samples a second of processor time"
+    )
 
 
 def _rates(title: str, row: dict[str, Any]) -> str:

@@ -88,6 +88,7 @@ def test_ratios_and_rates():
         "samples_per_s": 1.0,
         "frames_per_s": 10.0,
         "mib_per_s": 0.5,
+        "samples_per_cpu_s": 2.0,
         "cpu_ms_per_frame": 50.0,
         "rounds": 3,
     }
@@ -185,7 +186,7 @@ def test_a_corpus_of_ones_own(simulated, capsys):
 
 
 def fake(met):
-    machine = {"cores": 1, "torch": "0", "pillow": "0"}
+    machine = {"cores": 1, "torch": "0", "pillow": "0", "load": 3.0}
     row = {"samples_per_s": 1.0, "frames_per_s": 2.0, "mib_per_s": 3.0}
     return {
         "machine": machine,
@@ -206,6 +207,7 @@ def test_check_sets_the_exit_status(monkeypatch, capsys, met, status, told):
     monkeypatch.setattr("slt_zoo.analysis.data_speed.bench_data", lambda *_, **__: fake(met))
     assert main(["bench", "data", "--check"]) == status
     out = capsys.readouterr().out
+    assert "other programs are running (load 3.0)" in out
     assert told in out and "not measured, no Linux" in out and "waits 25% of the time" in out
     assert main(["bench", "data"]) == 0
 

@@ -75,7 +75,7 @@ def bench_workers(make: MakeData, spec: InputSpec, seconds: float) -> dict[str, 
             loader.close()
     found: dict[str, Any] = {key: table_of(value) for key, value in times.items()}
     for row in found.values():
-        del row["cpu_ms_per_frame"]  # the workers' processors did the work, not this process
+        del row["samples_per_cpu_s"], row["cpu_ms_per_frame"]  # the workers did the work, not this process
     return found | {"cores": cores(), "ratio": ratio(times, "2", "1")}
 
 

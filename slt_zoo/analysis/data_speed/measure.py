@@ -69,8 +69,9 @@ def ratio(times: Mapping[str, Times], fast: str, slow: str, clock: str = "wall")
 def table_of(times: Times) -> dict[str, Any]:
     """Samples, frames and MiB a second, each the median of the rounds, as plain data."""
 
-    def middle(name: str, scale: float = 1.0) -> float:
-        rates = (getattr(a, name) / scale / w for a, w in zip(times.amounts, times.wall, strict=True))
+    def middle(name: str, scale: float = 1.0, clock: str = "wall") -> float:
+        seconds = getattr(times, clock)
+        rates = (getattr(a, name) / scale / max(s, 1e-9) for a, s in zip(times.amounts, seconds, strict=True))
         return float(median(rates))
 
     cpu = median(c / max(a.frames, 1) for a, c in zip(times.amounts, times.cpu, strict=True))
@@ -78,6 +79,7 @@ def table_of(times: Times) -> dict[str, Any]:
         "samples_per_s": middle("samples"),
         "frames_per_s": middle("frames"),
         "mib_per_s": middle("bytes", 2**20),
+        "samples_per_cpu_s": middle("samples", clock="cpu"),
         "cpu_ms_per_frame": 1000 * cpu,
         "rounds": len(times.wall),
     }

@@ -297,10 +297,18 @@ class TransformClip(Protocol):
 
 @dataclass(frozen=True)
 class ClipPipeline:
-    """How a model wants its clips: which frames are read, and what happens to them then."""
+    """How a model wants its clips: which frames are read, at which size, and what happens to them then.
+
+    Attributes:
+        select: which frames are decoded; None: all.
+        transform: what happens to the decoded clip.
+        frame_size: height and width of decoded frames, or the length of the shorter side; None: as in the file. Smaller
+            than the file it saves most of the decoding, which a resize among the transforms does not.
+    """
 
     select: SelectFrames | None = None
     transform: TransformClip | None = None
+    frame_size: int | tuple[int, int] | None = None
 
 
 @dataclass(frozen=True)

@@ -26,7 +26,7 @@ from slt_zoo.data.samplers import TrainBatches, TrainLoader
 from slt_zoo.data.store import AnyStore
 from slt_zoo.data.store_id import extract_command
 from slt_zoo.data.subsets import choose_share, choose_subset, empty_texts, incomplete, without
-from slt_zoo.errors import ConfigError, MissingMediaError, first_few
+from slt_zoo.errors import ConfigError, DatasetError, MissingMediaError, first_few
 from slt_zoo.types import Batch, DataFacts, InputSpec, Media, Sample, Split, as_split
 
 __all__ = ["Expected", "SLTDataModule"]

@@ -17,6 +17,7 @@ from slt_zoo.data.readers.base import NPY_FAULTS
 from slt_zoo.data.retry import retry_read
 from slt_zoo.data.samplers import Key
 from slt_zoo.data.selection import effective_fps
+from slt_zoo.data.workers import give_back_memory
 from slt_zoo.errors import MediaError
 from slt_zoo.types import Batch, Clip, InputSpec, Media, Sample
 
@@ -50,7 +51,7 @@ def read_clip(
         clip.labels = _read_labels(sample.media["segments"], sample.id)
     if spec.modality != "none":
         media = sample.media[spec.modality]
-        reader = open_reader(spec.modality, media, sample_id=sample.id)
+        reader = open_reader(spec.modality, media, sample_id=sample.id, frame_size=pipeline.frame_size)
         source_fps = reader.fps or (None if fps is None else fps / (media.stride or 1))
         clip.fps = source_fps
         count = reader.num_frames
@@ -184,6 +185,7 @@ class ClipDataset(Dataset[Clip]):
         _require_one_shape(good)
         batch = Batch.collate(good)
         batch.skipped = bad
+        give_back_memory()
         return batch
 
     def lengths(self) -> list[int]:

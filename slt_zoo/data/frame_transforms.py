@@ -1,6 +1,8 @@
 """Transforms of decoded frames: uint8 in, uint8 out, one draw a clip, so that a video does not flicker.
 
-Order: resize, crop, then what is drawn; the network normalises on its own device (`slt_zoo.layers.frames`).
+Order: decode at the size wanted (``ClipPipeline.frame_size``), crop, then what is drawn; the network normalises on its
+own device (`slt_zoo.layers.frames`). Frames are worked on one or a few at a time, so that they stay in the processor's
+cache and floats never take the room of a whole clip.
 """
 
 from __future__ import annotations
@@ -18,7 +20,17 @@ from torchvision.transforms.v2 import functional as tv
 from slt_zoo.errors import ConfigError
 from slt_zoo.types import Clip, TransformClip
 
-__all__ = ["AffineFrames", "ColourFrames", "CropFrames", "DropFrames", "ResizeFrames"]
+__all__ = [
+    "AffineFrames",
+    "ColourFrames",
+    "CropFrames",
+    "DropFrames",
+    "MirrorFrames",
+    "ResizeFrames",
+    "ResizedCropFrames",
+]
+
+_AT_ONCE = 16
 
 
 def _frames(clip: Clip, transform: TransformClip) -> Tensor:
@@ -83,11 +95,65 @@ class CropFrames:
 
 
 @dataclass(frozen=True)
+class ResizedCropFrames:
+    """A random part of the picture, the same for all frames of a clip, resized: another distance, another framing.
+
+    Attributes:
+        size: ``(H, W)`` in pixels.
+        area: least and greatest share of the picture's area (CV-SLT: 0.7 to 1).
+        ratio: least and greatest ratio of the part's width to its height; its logarithm is drawn evenly.
+    """
+
+    size: tuple[int, int]
+    area: tuple[float, float] = (0.7, 1.0)
+    ratio: tuple[float, float] = (0.75, 4 / 3)
+
+    def __post_init__(self) -> None:
+        if not (0 < self.area[0] <= self.area[1] <= 1 and 0 < self.ratio[0] <= self.ratio[1]):
+            raise ConfigError(
+                "ResizedCropFrames needs 0 < least <= greatest area <= 1 and 0 < least <= greatest ratio",
+                found=f"area {self.area}, ratio {self.ratio}",
+            )
+
+    def __call__(self, clip: Clip, rng: np.random.Generator) -> Clip:
+        """See `TransformClip`."""
+        frames = _frames(clip, self)
+        height, width = frames.shape[-2:]
+        share, log_ratio = rng.uniform(*self.area), rng.uniform(*np.log(self.ratio))
+        places = rng.random(2)
+        ratio = math.exp(log_ratio)
+        box_height = min(height, max(1, round(math.sqrt(share * height * width / ratio))))
+        box_width = min(width, max(1, round(math.sqrt(share * height * width * ratio))))
+        top, left = int(places[0] * (height - box_height + 1)), int(places[1] * (width - box_width + 1))
+        box = frames[..., top : top + box_height, left : left + box_width]
+        resized = tv.resize(box.contiguous(), list(self.size), InterpolationMode.BILINEAR, antialias=True)
+        return replace(clip, frames=resized)
+
+
+@dataclass(frozen=True)
+class MirrorFrames:
+    """Exchanges left and right of the picture, in all frames of a clip.
+
+    What is seen is then signed with the other hand, as by a left-handed signer. Signs that point or move to a place
+    point to the opposite one, and letters on the screen are mirrored: use it where that is meant.
+
+    Attributes:
+        p: probability.
+    """
+
+    p: float = 0.5
+
+    def __call__(self, clip: Clip, rng: np.random.Generator) -> Clip:
+        """See `TransformClip`."""
+        frames = _frames(clip, self)
+        return replace(clip, frames=frames.flip(-1)) if rng.random() < self.p else clip
+
+
+@dataclass(frozen=True)
 class AffineFrames:
     """Turns, scales and shifts all frames of a clip alike; each of the three happens with its own draw of ``p``.
 
-    Amounts are drawn evenly between minus and plus their limit; what comes in from outside is black. Frames are not
-    mirrored: the left hand would sign.
+    Amounts are drawn evenly between minus and plus their limit; what comes in from outside is black.
 
     Attributes:
         rotate_deg: about the centre.
@@ -111,13 +177,35 @@ class AffineFrames:
         shift = [round(float(d * self.shift * does[2])) for d in (x, y)]
         if angle == 0 and scale == 1 and not any(shift):
             return clip
-        moved = tv.affine(frames, angle, shift, scale, [0.0, 0.0], interpolation=InterpolationMode.BILINEAR)
-        return replace(clip, frames=moved)
+        return replace(clip, frames=_move(frames, math.radians(angle), scale, shift))
+
+
+def _move(frames: Tensor, angle: float, scale: float, shift: list[int]) -> Tensor:
+    """Each frame turned clockwise and scaled about its centre, then shifted; bilinear, black outside.
+
+    One grid serves all frames, which are sampled one at a time (`torchvision.transforms.v2.functional.affine` makes
+    floats of all of them at once).
+    """
+    height, width = frames.shape[-2:]
+    cos, sin = math.cos(angle) / scale, math.sin(angle) / scale
+    back = torch.tensor([[cos, sin], [-sin, cos]])  # from a place in the result to one in the frame, in pixels
+    origin = -back @ torch.tensor(shift, dtype=torch.float32)
+    unit = torch.tensor([2 / width, 2 / height])  # the sampler's: from -1 to 1 over the frame
+    theta = torch.cat([unit[:, None] * back / unit, (unit * origin)[:, None]], 1)
+    grid = torch.nn.functional.affine_grid(theta[None], [1, 3, height, width], align_corners=False)
+    moved = torch.empty_like(frames)
+    for frame, out in zip(frames, moved, strict=True):
+        out.copy_(torch.nn.functional.grid_sample(frame[None].float(), grid, align_corners=False)[0].round_())
+    return moved
 
 
 @dataclass(frozen=True)
 class ColourFrames:
     """Brightness, contrast, saturation (relative) and hue (share of the circle), one draw a clip.
+
+    The first three are one product of the colours with a matrix, rounded and cut off at 0 and 255 once, at the end.
+    Contrast is about the mean of the clip: about the mean of each frame, as torchvision does it, a clip would flicker
+    where the hands come and go. Hue takes several times as long as the others together.
 
     Attributes:
         brightness, contrast, saturation: 0.2 is a factor of 0.8 to 1.2.
@@ -137,17 +225,32 @@ class ColourFrames:
         does, draws = rng.random() < self.p, rng.uniform(-1, 1, 4).tolist()
         if not does:
             return clip
-        if self.brightness:
-            frames = tv.adjust_brightness(frames, 1 + draws[0] * self.brightness)
-        if self.contrast:
-            # torchvision takes the mean of each frame: a clip would flicker where the hands come and go
-            middle = tv.rgb_to_grayscale(frames).float().mean()
-            frames = (middle + (1 + draws[1] * self.contrast) * (frames.float() - middle)).clamp(0, 255).round().byte()
-        if self.saturation:
-            frames = tv.adjust_saturation(frames, 1 + draws[2] * self.saturation)
+        limits = (self.brightness, self.contrast, self.saturation)
+        bright, contrast, saturation = (1 + draw * limit for draw, limit in zip(draws, limits, strict=False))
+        # All weights are of one clip: grey to colour, times the gain, plus what keeps the mean in its place.
+        matrix = saturation * torch.eye(3) + (1 - saturation) * _GREY.expand(3, 3)
+        offset = (1 - contrast) * bright * _mean_grey(frames) if self.contrast else 0.0
+        changed = torch.empty_like(frames) if any(limits) else frames
+        if any(limits):
+            _recolour(frames, contrast * bright * matrix, torch.full((3, 1), offset), changed)
         if self.hue:
-            frames = tv.adjust_hue(frames, draws[3] * self.hue)
-        return replace(clip, frames=frames)
+            changed = torch.cat([tv.adjust_hue(f, draws[3] * self.hue) for f in torch.split(changed, _AT_ONCE)])
+        return replace(clip, frames=changed)
+
+
+_GREY = torch.tensor([0.2989, 0.587, 0.114]) / 0.9999  # as torchvision weighs red, green and blue, summing to 1
+
+
+def _mean_grey(frames: Tensor) -> float:
+    sums = torch.stack([f.sum((1, 2), dtype=torch.int64) for f in frames]).sum(0)
+    return float((sums.double() @ _GREY.double()) / (frames.numel() / 3))
+
+
+def _recolour(frames: Tensor, matrix: Tensor, offset: Tensor, out: Tensor) -> None:
+    """``matrix (3, 3) @ colour + offset (3, 1)``, a frame at a time."""
+    for frame, target in zip(frames, out, strict=True):
+        colours = torch.addmm(offset, matrix, frame.reshape(3, -1).float())
+        target.copy_(colours.clamp_(0, 255).round_().view(target.shape))
 
 
 @dataclass(frozen=True)

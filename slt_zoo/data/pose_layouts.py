@@ -119,6 +119,17 @@ def named_points(name: str) -> tuple[str, ...]:
     return known[name]
 
 
+# Where the 68 points of the face (the 300-W markup) change places: in each run, first plus last minus number.
+_IBUG_RUNS = ((0, 16), (17, 26), (31, 35), (48, 54), (55, 59), (60, 64), (65, 67))
+_IBUG_EYES = {36: 45, 37: 44, 38: 43, 39: 42, 40: 47, 41: 46}
+_IBUG_OTHER = {
+    **{i: a + b - i for a, b in _IBUG_RUNS for i in range(a, b + 1)},
+    **{i: i for i in range(27, 31)},  # the bridge of the nose
+    **_IBUG_EYES,
+    **{left: right for right, left in _IBUG_EYES.items()},
+}
+
+
 def mirror_points(points: tuple[str, ...]) -> tuple[int, ...]:
     """Which point takes each point's place when left and right are exchanged.
 
@@ -129,9 +140,10 @@ def mirror_points(points: tuple[str, ...]) -> tuple[int, ...]:
         A permutation: point ``i`` of the mirrored pose is point ``permutation[i]`` of the pose.
 
     Raises:
-        ConfigError: face points are numbered, so their other side is not known; or the other side is not there.
+        ConfigError: points of MediaPipe's face are numbered, so their other side is not known; or the other side is not
+            there.
     """
-    face = [p for p in points if p.startswith("face.")]
+    face = [p for p in points if re.fullmatch(r"face\.\d+", p)]
     if face:
         raise ConfigError(
             "face points cannot be mirrored: their numbers do not say which is the other side",
@@ -139,7 +151,7 @@ def mirror_points(points: tuple[str, ...]) -> tuple[int, ...]:
             todo="choose points without the face first, or set mirror_p=0",
         )
     position = {p: i for i, p in enumerate(points)}
-    other = [re.sub(r"(?<![a-z])(left|right)(?![a-z])", _swap, p) for p in points]
+    other = [_other_side(p) for p in points]
     missing = [o for o in other if o not in position]
     if missing:
         raise ConfigError(
@@ -148,6 +160,12 @@ def mirror_points(points: tuple[str, ...]) -> tuple[int, ...]:
             todo="choose both sides of each point, or set mirror_p=0",
         )
     return tuple(position[o] for o in other)
+
+
+def _other_side(point: str) -> str:
+    if numbered := re.fullmatch(r"face\.ibug_(\d+)", point):
+        return f"face.ibug_{_IBUG_OTHER[int(numbered[1])]}"
+    return re.sub(r"(?<![a-z])(left|right)(?![a-z])", _swap, point)
 
 
 def _swap(side: re.Match[str]) -> str:

@@ -17,7 +17,18 @@ from torch import Tensor
 from slt_zoo.errors import ConfigError
 from slt_zoo.types import Clip, SelectFrames
 
-__all__ = ["BlockSample", "ChainSelect", "Resample", "SpeedJitter", "Truncate", "effective_fps"]
+__all__ = [
+    "AtMost",
+    "BlockSample",
+    "ChainSelect",
+    "DropRandom",
+    "Resample",
+    "SpeedJitter",
+    "Stride",
+    "Truncate",
+    "Window",
+    "effective_fps",
+]
 
 
 @dataclass(frozen=True)
@@ -102,6 +113,103 @@ class Truncate:
 
 
 @dataclass(frozen=True)
+class AtMost:
+    """Thins out what is longer than ``max_frames``, over the whole clip; shorter clips stay as they are.
+
+    Attributes:
+        max_frames: how many stay.
+        random: any of them, in their order (GFSLT-VLP: 300); otherwise evenly spread.
+    """
+
+    max_frames: int
+    random: bool = False
+
+    def __post_init__(self) -> None:
+        _at_least_one("max_frames", self.max_frames)
+
+    def __call__(self, clip: Clip, num_frames: int, rng: np.random.Generator) -> Tensor:
+        """See `SelectFrames`."""
+        if num_frames <= self.max_frames:
+            return torch.arange(num_frames)
+        if self.random:
+            return torch.from_numpy(np.sort(rng.permutation(num_frames)[: self.max_frames]))
+        return torch.from_numpy(_middles(self.max_frames, num_frames / self.max_frames, num_frames))
+
+
+@dataclass(frozen=True)
+class Window:
+    """Frames in a row: the middle ``max_frames`` of the clip, or any with ``random``; the rest is lost.
+
+    Attributes:
+        max_frames: longest window (CV-SLT: 400).
+        random: draw its place.
+        multiple_of: the window is cut at its end to a multiple of this, for networks that halve time twice (CV-SLT: 4);
+            a clip that is shorter than this stays as it is.
+    """
+
+    max_frames: int
+    random: bool = False
+    multiple_of: int = 1
+
+    def __post_init__(self) -> None:
+        _at_least_one("multiple_of", self.multiple_of)
+        _at_least_one("max_frames", self.max_frames)
+
+    def __call__(self, clip: Clip, num_frames: int, rng: np.random.Generator) -> Tensor:
+        """See `SelectFrames`."""
+        length = min(num_frames, self.max_frames)
+        length = length // self.multiple_of * self.multiple_of or length
+        free = num_frames - length if num_frames > self.max_frames else 0
+        first = int(rng.integers(free + 1)) if self.random else free // 2
+        return torch.arange(first, first + length)
+
+
+@dataclass(frozen=True)
+class Stride:
+    """Every ``step``-th frame, beginning with the first (SAGE, Sign2GPT: 2) or, with ``random``, with any of the block.
+
+    `BlockSample` takes the centre of each block instead, or draws within each.
+
+    Attributes:
+        step: from one frame to the next.
+        random: draw where it begins.
+    """
+
+    step: int
+    random: bool = False
+
+    def __post_init__(self) -> None:
+        _at_least_one("step", self.step)
+
+    def __call__(self, clip: Clip, num_frames: int, rng: np.random.Generator) -> Tensor:
+        """See `SelectFrames`."""
+        first = int(rng.integers(min(self.step, num_frames))) if self.random else 0
+        return torch.arange(first, num_frames, self.step)
+
+
+@dataclass(frozen=True)
+class DropRandom:
+    """Leaves frames out, each with its own draw; at least one stays, and what is left out is not decoded.
+
+    `slt_zoo.data.frame_transforms.DropFrames` does so afterwards.
+
+    Attributes:
+        p: probability of each frame.
+    """
+
+    p: float
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.p <= 1:
+            raise ConfigError("p must be in [0, 1]", where="DropRandom", found=self.p)
+
+    def __call__(self, clip: Clip, num_frames: int, rng: np.random.Generator) -> Tensor:
+        """See `SelectFrames`."""
+        keep = np.flatnonzero(rng.random(num_frames) >= self.p)
+        return torch.from_numpy(keep if len(keep) else rng.integers(num_frames, size=1))
+
+
+@dataclass(frozen=True)
 class ChainSelect:
     """One selector after the other, each on the frames that those before it have left."""
 
@@ -128,9 +236,8 @@ def effective_fps(source_fps: float, index: Tensor) -> float:
     if len(index) < 2:
         return source_fps
     steps = np.diff(index.numpy())
-    if steps[0] > 0 and (steps == steps[0]).all():  # nearly always; a median costs a sixth of reading a stored sample
-        return source_fps / float(steps[0])
-    step = float(np.median(steps)) or float(steps.mean())
+    even = (steps == steps[0]).all()  # nearly always; the median is a sixth of what a stored sample costs
+    step = float(steps[0]) if even else float(np.median(steps)) or float(steps.mean())
     return source_fps / step if step > 0 else source_fps
 
 

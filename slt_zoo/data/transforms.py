@@ -1,4 +1,4 @@
-"""What happens to decoded poses: `TransformClip` as small frozen classes.
+"""How decoded poses are brought into form: `TransformClip` as small frozen classes; `pose_augment` has the random ones.
 
 Everywhere a missing point stays what it is: zeros with confidence 0. The usual order:
 ``Compose((ChoosePoints("holistic75"), CentreOnShoulders(), KeepDims(2), SpatialAugment(...)))``. Centring needs the
@@ -8,7 +8,6 @@ mirrors about the origin.
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass, replace
 from functools import lru_cache
 
@@ -16,7 +15,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from slt_zoo.data.pose_layouts import LAYOUTS, POINT_SETS, mirror_points, named_points
+from slt_zoo.data.pose_layouts import LAYOUTS, POINT_SETS, named_points
 from slt_zoo.errors import ConfigError, MediaError, first_few
 from slt_zoo.types import Clip, TransformClip
 
@@ -28,7 +27,7 @@ __all__ = [
     "FillMissing",
     "InterpolateFrames",
     "KeepDims",
-    "SpatialAugment",
+    "pose_of",
 ]
 
 SHOULDERS = ("body.left_shoulder", "body.right_shoulder")
@@ -74,7 +73,7 @@ class ChoosePoints:
         Raises:
             ConfigError: the file's layout lacks some of the points; the message names the point sets it has.
         """
-        pose, conf = _pose(clip, self)
+        pose, conf = pose_of(clip, self)
         names = self.names
         index = _positions(clip.points, names, self.allow_missing)
         pose, conf = pose[:, index], conf[:, index]
@@ -107,7 +106,7 @@ class CentreOnShoulders:
             ConfigError: the points have no shoulders.
             MediaError: no frame has both, or they are at one place.
         """
-        pose, conf = _pose(clip, self)
+        pose, conf = pose_of(clip, self)
         if not set(SHOULDERS) <= set(clip.points):
             raise ConfigError(
                 f"CentreOnShoulders needs {' and '.join(SHOULDERS)}",
@@ -150,7 +149,7 @@ class CentreHands:
         Raises:
             ConfigError: the points have no wrist and middle knuckle of either hand.
         """
-        pose, conf = _pose(clip, self)
+        pose, conf = pose_of(clip, self)
         pose, conf = pose.clone(), conf.clone()
         hands = [s for s in ("left_hand", "right_hand") if {f"{s}.{p}" for p in _PALM} <= set(clip.points)]
         if not hands:
@@ -187,7 +186,7 @@ class KeepDims:
         Raises:
             ConfigError: the pose has fewer.
         """
-        pose, _ = _pose(clip, self)
+        pose, _ = pose_of(clip, self)
         if not 1 <= self.dims <= pose.shape[-1]:
             raise ConfigError(f"cannot keep {self.dims} dimensions of {pose.shape[-1]}")
         return replace(clip, pose=pose[..., : self.dims])
@@ -205,7 +204,7 @@ class FillMissing:
 
     def __call__(self, clip: Clip, rng: np.random.Generator) -> Clip:
         """See `TransformClip`."""
-        pose, conf = _pose(clip, self)
+        pose, conf = pose_of(clip, self)
         valid = conf > 0
         time = torch.arange(len(pose))[:, None].expand_as(valid)
         before = torch.where(valid, time, -1).cummax(0).values
@@ -235,7 +234,7 @@ class InterpolateFrames:
         Raises:
             ConfigError: the clip has other rows besides the pose, which would no longer fit it.
         """
-        pose, conf = _pose(clip, self)
+        pose, conf = pose_of(clip, self)
         if clip.frames is not None or clip.features is not None or clip.segments is not None:
             raise ConfigError(
                 "InterpolateFrames is for clips of poses alone", todo="interpolate before making segments"
@@ -259,57 +258,12 @@ class InterpolateFrames:
         )
 
 
-@dataclass(frozen=True)
-class SpatialAugment:
-    """Turns, scales, shears, shifts and mirrors all points of a clip alike, one draw a clip, and shakes each.
+def pose_of(clip: Clip, transform: TransformClip) -> tuple[Tensor, Tensor]:
+    """Points and confidence of a clip.
 
-    For poses centred at the origin with the shoulders' distance as unit. Each amount is drawn evenly between minus
-    and plus its limit.
-
-    Attributes:
-        rotate_deg: rotation in the image plane.
-        scale: relative, 0.1 is 0.9 to 1.1; of all coordinates.
-        shift: of x and of y.
-        shear: of x by y.
-        noise: standard deviation, each coordinate and frame for itself.
-        mirror_p: probability of exchanging left and right, by name and at x = 0.
+    Raises:
+        ConfigError: the clip has no poses.
     """
-
-    rotate_deg: float = 0.0
-    scale: float = 0.0
-    shift: float = 0.0
-    shear: float = 0.0
-    noise: float = 0.0
-    mirror_p: float = 0.0
-
-    def __call__(self, clip: Clip, rng: np.random.Generator) -> Clip:
-        """See `TransformClip`.
-
-        Raises:
-            ConfigError: ``mirror_p`` with points that have no other side.
-        """
-        pose, conf = _pose(clip, self)
-        turn, size, lean, x, y = rng.uniform(-1, 1, 5).tolist()
-        mirror = rng.random() < self.mirror_p
-        angle, shear = math.radians(self.rotate_deg * turn), self.shear * lean
-        cos, sin = math.cos(angle), math.sin(angle)
-        dims = pose.shape[-1]
-        affine, shift = np.eye(dims, dtype=np.float32), np.zeros(dims, dtype=np.float32)
-        affine[:2, :2] = (cos, cos * shear - sin), (sin, sin * shear + cos)
-        affine *= 1 + self.scale * size
-        shift[:2] = self.shift * x, self.shift * y
-        if self.mirror_p > 0:
-            other = _other_side(clip.points)  # also where it is not drawn: an error must not wait for chance
-            if mirror:
-                pose, conf = pose[:, other], conf[:, other]
-                affine[:, 0] = -affine[:, 0]
-        pose = pose @ torch.from_numpy(affine.T) + torch.from_numpy(shift)
-        if self.noise > 0:
-            pose = pose + self.noise * torch.from_numpy(rng.standard_normal(pose.shape, dtype=np.float32))
-        return replace(clip, pose=torch.where((conf > 0)[..., None], pose, 0.0), conf=conf)
-
-
-def _pose(clip: Clip, transform: TransformClip) -> tuple[Tensor, Tensor]:
     if clip.pose is None or clip.conf is None:
         raise ConfigError(
             f"{type(transform).__name__} needs poses; the clip of sample {clip.sample.id} has none",
@@ -332,11 +286,6 @@ def _positions(source: tuple[str, ...], wanted: tuple[str, ...], allow_missing: 
             todo="choose other points: model.points, or ChoosePoints(..., allow_missing=True) in Python",
         )
     return torch.tensor([where.get(name, -1) for name in wanted])
-
-
-@lru_cache(maxsize=64)
-def _other_side(points: tuple[str, ...]) -> Tensor:
-    return torch.tensor(mirror_points(points))
 
 
 @lru_cache(maxsize=64)

@@ -20,6 +20,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from slt_zoo.data.base import SLTDataModule
+from slt_zoo.data.pose_augment import SpatialAugment
 from slt_zoo.data.pose_layouts import named_points
 from slt_zoo.data.selection import BlockSample, ChainSelect, SpeedJitter, Truncate
 from slt_zoo.data.transforms import (
@@ -29,7 +30,6 @@ from slt_zoo.data.transforms import (
     Compose,
     InterpolateFrames,
     KeepDims,
-    SpatialAugment,
 )
 from slt_zoo.errors import ConfigError
 from slt_zoo.layers.decoding import beam_search, greedy_search

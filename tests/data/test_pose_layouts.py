@@ -100,3 +100,20 @@ def test_mirror_that_cannot_be():
         mirror_points(LAYOUTS["holistic"])
     with pytest.raises(ConfigError, match=r"one side only[\s\S]*right_hand\.wrist"):
         mirror_points(("left_hand.wrist", "body.nose"))
+
+
+@pytest.mark.parametrize("layout", ["openpose137", "wholebody133"])
+def test_the_68_points_of_the_face_are_mirrored(layout):
+    """By the markup of 300-W: the jaw from ear to ear, brows, nose, eyes, mouth."""
+    points = LAYOUTS[layout]
+    other = mirror_points(points)
+    assert sorted(other) == list(range(len(points))) and [other[i] for i in other] == list(range(len(points)))
+
+    def across(number):
+        return int(points[other[points.index(f"face.ibug_{number}")]].removeprefix("face.ibug_"))
+
+    pairs = {0: 16, 7: 9, 8: 8, 17: 26, 21: 22, 27: 27, 30: 30, 31: 35, 33: 33, 36: 45, 37: 44, 39: 42, 41: 46}
+    pairs |= {48: 54, 51: 51, 50: 52, 55: 59, 57: 57, 60: 64, 62: 62, 65: 67, 66: 66}
+    assert {number: across(number) for number in pairs} == pairs
+    middle = [n for n in range(68) if across(n) == n]
+    assert middle == [8, 27, 28, 29, 30, 33, 51, 57, 62, 66]

@@ -10,9 +10,11 @@ import pytest
 import torch
 from PIL import Image
 
+from slt_zoo.data.clips import read_clip
+from slt_zoo.data.frame_transforms import CropFrames, ResizeFrames
 from slt_zoo.data.readers import base, open_reader
 from slt_zoo.errors import MediaError
-from slt_zoo.types import Media
+from slt_zoo.types import Clip, ClipPipeline, InputSpec, Media, Sample
 
 
 @pytest.fixture(autouse=True)
@@ -226,3 +228,29 @@ def test_real_frames(shared_data):
     assert not torch.equal(frames[0], frames[1])
     with Image.open(release / "test" / name / "images0002.png") as expected:
         assert torch.equal(frames[1], torch.from_numpy(np.array(expected)).permute(2, 0, 1))
+
+
+@pytest.mark.parametrize("name", ["0.png", "0.jpg"])
+def test_frame_size(tmp_path, name):
+    folder = write(tmp_path / "clip", [name], size=(210, 260))
+    for size, shape in [(None, (260, 210)), (256, (316, 256)), (105, (130, 105)), ((64, 80), (64, 80))]:
+        reader = open_reader("frames", Media(str(folder)), sample_id="s1", frame_size=size)
+        frames = reader.read(torch.tensor([0, 0]))["frames"]
+        assert frames.shape == (2, 3, *shape) and frames.dtype == torch.uint8 and frames.is_contiguous()
+    whole = read(folder)
+    small = ResizeFrames((65, 53))(Clip(None, frames=whole), None).frames
+    reader = open_reader("frames", Media(str(folder)), sample_id="s1", frame_size=(65, 53))
+    near = (reader.read(torch.tensor([0]))["frames"].float() - small.float()).abs().mean()
+    assert near < (0.01 if name == "0.png" else 2), "blocks with hard edges are the worst case of a JPEG"
+
+
+def test_the_pipeline_says_the_size(tmp_path):
+    folder = write(tmp_path / "clip", ["0.png", "1.png"], size=(64, 48))
+    sample = Sample("s1", "train", "", "de", "gsg", media={"frames": Media(str(folder))})
+    small = ClipPipeline(frame_size=(24, 32), transform=CropFrames((16, 16)))
+    spec = InputSpec(modality="frames", train=ClipPipeline(), evaluation=small)
+    rng = np.random.default_rng(0)
+    assert read_clip(sample, spec, training=True, rng=rng).frames.shape == (2, 3, 48, 64)
+    clip = read_clip(sample, spec, training=False, rng=rng)
+    expected = ResizeFrames((24, 32))(Clip(None, frames=read(folder)), None).frames[..., 4:20, 8:24]
+    assert torch.equal(clip.frames, expected)

@@ -6,15 +6,18 @@ import av
 import numpy as np
 import pytest
 import torch
+from torchvision.transforms.v2 import functional as tv
 
-from slt_zoo.data.readers import base, open_reader
+from slt_zoo.data.readers import base, open_reader, video_file, video_timeline
+from slt_zoo.data.readers.video_file import ends_early
 from slt_zoo.errors import MediaError, MissingMediaError
 from slt_zoo.types import Media
 
 
 @pytest.fixture(autouse=True)
-def _nothing_told():
+def _nothing_told(monkeypatch):
     base._told.clear()
+    monkeypatch.setattr(video_timeline, "_known", video_timeline._Timelines(16 * 2**20))
 
 
 def write(path, count=60, *, times=None, rotation=None, gop=12, codec="libx264", options=None, container=None):
@@ -221,6 +224,131 @@ def test_in_workers_of_a_loader(tmp_path):
         multiprocessing_context="fork",
     )
     assert torch.equal(torch.cat(list(loader)), frames[[0, 30, 59]])
+
+
+# Size
+
+
+@pytest.mark.parametrize(("rotation", "shape"), [(0, (48, 64)), (90, (64, 48))])
+def test_frame_size(tmp_path, rotation, shape):
+    path = write(tmp_path / "a.mp4", 3, rotation=rotation)
+    whole = read(path)
+    assert whole.shape[2:] == shape
+    for size in ((24, 30), 24):
+        small = open_reader("frames", Media(str(path)), sample_id="s1", frame_size=size).read(torch.arange(3))["frames"]
+        expected = tv.resize(whole, [size] if isinstance(size, int) else size, antialias=True)
+        assert small.shape == expected.shape and small.is_contiguous()
+        assert (
+            small.float() - expected.float()
+        ).abs().mean() < 3  # a hard edge of colour, which is stored at half size
+
+
+def test_frame_size_of_real_clips(shared_data):
+    for path in sorted((shared_data / "video/how2sign_rgb_front_clips").glob("*.mp4"))[:3]:
+        index = torch.tensor([3])
+        whole = open_video(path).read(index)["frames"]
+        small = open_reader("frames", Media(str(path)), sample_id="s1", frame_size=256).read(index)["frames"]
+        bilinear, bicubic = (
+            tv.resize(whole, [256], how, antialias=True).float()
+            for how in (tv.InterpolationMode.BILINEAR, tv.InterpolationMode.BICUBIC)
+        )
+        assert small.shape == bilinear.shape == (1, 3, 256, 455)
+        off = small.float() - bilinear
+        lighter = off.mean((2, 3), keepdim=True)  # without resizing, FFmpeg's conversion to RGB rounds down
+        assert (lighter.abs() < 2).all()
+        assert (off - lighter).abs().mean() <= (bilinear - bicubic).abs().mean() + 0.5
+
+
+def test_pictures_that_are_too_large(tmp_path, monkeypatch):
+    path = write(tmp_path / "a.mp4", 3)
+    monkeypatch.setattr(video_file, "MAX_PIXELS", 64 * 48 - 1)
+    with pytest.raises(MediaError, match=r"too large to be decoded[\s\S]*at most 3,071 pixels[\s\S]*64x48"):
+        open_video(path)
+
+
+# The timeline is read once
+
+
+@pytest.fixture
+def scans(monkeypatch):
+    """Names of the files whose packets are read; nothing is known at first."""
+    seen, scan = [], video_timeline._scan
+    monkeypatch.setattr(video_timeline, "_known", video_timeline._Timelines(16 * 2**20))
+    monkeypatch.setattr(video_timeline, "_scan", lambda path, where: seen.append(path.name) or scan(path, where))
+    return seen
+
+
+def test_packets_are_read_once(tmp_path, scans):
+    path = write(tmp_path / "a.mp4")
+    first = read(path, start=0.5, end=1.0)
+    assert torch.equal(read(path, start=0.5, end=1.0), first)
+    assert open_video(path, start=1.0).num_frames == 36 and scans == ["a.mp4"]
+    with pytest.raises(MediaError, match="past the end"):
+        open_video(path, start=9.0, end=10.0)
+    assert scans == ["a.mp4"]
+
+
+def test_a_file_that_changed_is_read_again(tmp_path, scans):
+    path = write(tmp_path / "a.mp4")
+    assert open_video(path).num_frames == 60
+    write(path, 30)
+    assert open_video(path).num_frames == 30 and scans == ["a.mp4"] * 2
+    path.write_bytes(b"no video")
+    for _ in range(2):
+        with pytest.raises(MediaError, match="cannot read as video"):
+            open_video(path)
+    assert len(scans) == 4, "faults are not remembered"
+
+
+def test_what_is_remembered_is_small_and_bounded(tmp_path, scans):
+    even = write(tmp_path / "even.mp4", 63)
+    times = np.cumsum(np.random.default_rng(0).integers(20, 60, 63)).tolist()
+    uneven = write(tmp_path / "uneven.mkv", 63, times=times)
+    assert video_timeline.timeline_of(even, "").nbytes < 800
+    assert 1100 < video_timeline.timeline_of(uneven, "").nbytes < 1250  # 8 bytes a frame
+    known = video_timeline._Timelines(limit=2500)
+    line = video_timeline.timeline_of(uneven, "")
+    for i in range(10):
+        known.put((str(i), 0, 0), line)
+        known.get(("0", 0, 0))  # used, so it stays
+        assert known.size == line.nbytes * len(known._lines) <= 2500
+    assert [key[0] for key in known._lines] == ["9", "0"] and known.get(("3", 0, 0)) is None
+
+
+def test_workers_know_what_their_parent_knew(tmp_path, scans):
+    path = write(tmp_path / "a.mp4")
+    expected = read(path)
+    loader = torch.utils.data.DataLoader(
+        [5],
+        batch_size=None,
+        num_workers=1,
+        collate_fn=lambda i: (read(path, [int(i)]), len(scans)),
+        multiprocessing_context="fork",
+    )
+    ((frame, scanned),) = loader
+    assert torch.equal(frame, expected[[5]]) and scanned == 1
+
+
+# Files that lost less than the length of a file can tell
+
+
+@pytest.mark.parametrize("lost", [1, 40, 300])
+@pytest.mark.parametrize("name", ["a.mkv", "a.ts"])
+def test_a_file_that_lost_its_last_bytes(tmp_path, name, lost):
+    path = write(tmp_path / name)
+    whole = path.read_bytes()
+    path.write_bytes(whole[:-lost])
+    with pytest.raises(
+        MediaError, match=r"decoded \d+ of \w[\s\S]* frames: the file is cut off[\s\S]*s1.*a\."
+    ) as error:
+        open_video(path)
+    told = {"a.mkv": f"{len(whole) - lost} bytes of {len(whole)}", "a.ts": "packets of 188 bytes has"}
+    assert told[name] in str(error.value)
+
+
+def test_a_file_written_to_a_pipe_declares_nothing(tmp_path):
+    path = write(tmp_path / "a.mkv", container={"live": "1"})
+    assert ends_early(path) is None and open_video(path).num_frames == 60
 
 
 # Real files

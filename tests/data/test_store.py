@@ -481,3 +481,12 @@ class TestIds:
     def test_the_hash_is_of_all_settings(self):
         ids = {extraction(**change).digest() for change in ({}, {"stride": 2}, {"settings": {}}, {"dtype": "float32"})}
         assert len(ids) == 4 and extraction().digest() == extraction(weights="other").digest()
+
+
+def test_stored_frames_at_another_size(tmp_path):
+    write(tmp_path / "s", kind="frames", splits=("train",))
+    media = open_store(tmp_path / "s").media("train/s1")
+    reader = open_reader("frames", media, sample_id="s1", frame_size=(4, 3))
+    frames = reader.read(torch.arange(4))["frames"]
+    assert frames.shape == (4, 3, 4, 3) and frames.is_contiguous()
+    assert frames.float().mean((1, 2, 3)).tolist() == pytest.approx([10, 11, 12, 13], abs=1)

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 
+from slt_zoo.data.pose_augment import SpatialAugment
 from slt_zoo.data.pose_layouts import LAYOUTS, POINT_SETS
 from slt_zoo.data.readers import open_reader
 from slt_zoo.data.transforms import (
@@ -18,7 +19,6 @@ from slt_zoo.data.transforms import (
     FillMissing,
     InterpolateFrames,
     KeepDims,
-    SpatialAugment,
 )
 from slt_zoo.errors import ConfigError, MediaError
 from slt_zoo.types import Clip, Media, Sample

@@ -103,12 +103,19 @@ _told: dict[str, set[str]] = defaultdict(set)
 
 
 def warn_few(kind: str, where: str, message: Callable[[], str], limit: int = 5) -> None:
-    """Warn of a fault once a sample and process; after ``limit`` samples with the same kind only at debug level."""
+    """Warn of a fault once a sample and process; after ``limit`` samples with the same kind only at debug level.
+
+    Which samples these were is remembered up to there and no further: a worker's memory must not grow with them.
+    """
     told = _told[kind]
     if where in told:
         return
+    if len(told) >= limit:
+        if log.isEnabledFor(logging.DEBUG):
+            log.debug("%s: %s", where, message())
+        return
     told.add(where)
-    log.log(logging.WARNING if len(told) <= limit else logging.DEBUG, "%s: %s", where, message())
+    log.warning("%s: %s", where, message())
     if len(told) == limit:
         log.warning("further %s are logged at debug level", kind)
 

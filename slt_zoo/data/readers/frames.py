@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import logging
 import os
 import re
@@ -16,6 +15,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from slt_zoo.data.readers.base import compare_count, frames_of, place, rows_of, warn_few
+from slt_zoo.data.readers.images import FrameSize, decode_image
 from slt_zoo.errors import MediaError, first_few
 from slt_zoo.types import Media
 
@@ -36,12 +36,13 @@ class FrameReader:
         folder: of the sample.
         media: its ``fps``, ``start``, ``end``, ``num_frames``.
         sample_id: for messages.
+        frame_size: of the frames read; None: as in the files.
 
     Raises:
         MediaError: no folder, no image in it, or names that give no order.
     """
 
-    def __init__(self, folder: Path, media: Media, sample_id: str) -> None:
+    def __init__(self, folder: Path, media: Media, sample_id: str, frame_size: FrameSize | None = None) -> None:
         if not folder.is_dir():
             raise MediaError("frames are read from a folder of PNG or JPEG", where=place(sample_id, folder))
         files = _list_images(folder, sample_id)
@@ -58,7 +59,7 @@ class FrameReader:
         self.fps = media.fps
         part = frames_of(media, len(files), media.fps, where)
         self.num_frames = len(part)
-        self._sample_id, self._where = sample_id, where
+        self._sample_id, self._where, self._size = sample_id, where, frame_size
         self._files = list(files.items())[part.start : part.stop]
 
     def read(self, index: Tensor) -> dict[str, Any]:
@@ -85,19 +86,10 @@ class FrameReader:
         return {"frames": torch.from_numpy(frames if in_order else frames[back])}
 
     def _decode(self, frame: int) -> NDArray[np.uint8]:
-        """``(H, W, 3)``. By Pillow: torchvision's decoder kills the process at a damaged PNG (0.29, libpng error)."""
-        from PIL import Image
-
+        """``(H, W, 3)``."""
         number, path = self._files[frame]
-        try:
-            with Image.open(io.BytesIO(path.read_bytes())) as image:
-                if image.mode.startswith(("I", "F")):  # Pillow clips these at 255
-                    raise ValueError(f"more than 8 bits a channel ({image.mode})")
-                return np.asarray(image if image.mode == "RGB" else image.convert("RGB"))
-        except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as cause:
-            raise MediaError(
-                f"cannot decode {str(path)!r} (sample {self._sample_id}, frame {number}): {cause}"
-            ) from cause
+        fault = f"cannot decode {str(path)!r} (sample {self._sample_id}, frame {number})"
+        return decode_image(path, self._size, fault)
 
 
 def _list_images(folder: Path, sample_id: str) -> dict[int, Path]:

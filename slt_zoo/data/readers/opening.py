@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 from slt_zoo.data.listing import require_path
@@ -10,6 +11,7 @@ from slt_zoo.data.readers.base import Reader, place
 from slt_zoo.data.readers.feature_files import load_features
 from slt_zoo.data.readers.features import FeatureReader
 from slt_zoo.data.readers.frames import FrameReader
+from slt_zoo.data.readers.images import FrameSize
 from slt_zoo.data.readers.openpose import OpenPoseReader
 from slt_zoo.data.readers.plain_pickle import is_pickle
 from slt_zoo.data.readers.pose import PoseArrays, PoseReader
@@ -34,7 +36,7 @@ _POSE: dict[str, Callable[[Path, Media, str], PoseArrays]] = {
 }
 
 
-def open_reader(kind: str, media: Media, *, sample_id: str) -> Reader:
+def open_reader(kind: str, media: Media, *, sample_id: str, frame_size: FrameSize | None = None) -> Reader:
     """Open the media of a sample; frames are decoded by `Reader.read`, and only those asked for.
 
     Args:
@@ -43,13 +45,18 @@ def open_reader(kind: str, media: Media, *, sample_id: str) -> Reader:
             (a video, or a folder of PNG or JPEG); or the folder of a store of the kind, with ``media.item``.
         media: where it lies.
         sample_id: for messages.
+        frame_size: of frames: they are decoded at this height and width, or with this shorter side.
 
     Raises:
         MissingMediaError: there is nothing at the path; similar names are in the message.
         MediaError: what is there cannot be used.
         UnknownNameError: unknown kind.
     """
-    openers = {"pose": _open_pose, "features": _open_features, "frames": _open_frames}
+    openers: dict[str, Callable[[Path, Media, str], Reader]] = {
+        "pose": _open_pose,
+        "features": _open_features,
+        "frames": partial(_open_frames, frame_size=frame_size),
+    }
     if kind not in openers:
         raise UnknownNameError("kind of media", kind, openers)
     if kind != "frames" and media.path.lower().endswith(_VIDEO):
@@ -61,7 +68,7 @@ def open_reader(kind: str, media: Media, *, sample_id: str) -> Reader:
             todo="read the video as frames, or give the file that was extracted from it",
         )
     if media.item is not None and is_store(media.path):
-        return open_stored(kind, media, sample_id)
+        return open_stored(kind, media, sample_id, frame_size)
     try:
         return openers[kind](require_path(media.path, sample_id), media, sample_id)
     except OSError as cause:
@@ -91,7 +98,7 @@ def _open_features(path: Path, media: Media, sample_id: str) -> Reader:
     return FeatureReader(load_features(path, media, where), media, where)
 
 
-def _open_frames(path: Path, media: Media, sample_id: str) -> Reader:
+def _open_frames(path: Path, media: Media, sample_id: str, frame_size: FrameSize | None) -> Reader:
     if path.name.lower().endswith(_VIDEO) and not path.is_dir():
-        return VideoReader(path, media, sample_id)
-    return FrameReader(path, media, sample_id)
+        return VideoReader(path, media, sample_id, frame_size)
+    return FrameReader(path, media, sample_id, frame_size)

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import io
 from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from slt_zoo.data.readers.base import Reader, compare_count, frames_of, place, rows_of
 from slt_zoo.data.readers.features import FeatureReader
+from slt_zoo.data.readers.images import FrameSize, decode_image
 from slt_zoo.data.readers.pose import PoseArrays, PoseReader
 from slt_zoo.data.store import AnyStore, open_store
 from slt_zoo.errors import MediaError
@@ -19,13 +20,14 @@ from slt_zoo.types import Media
 __all__ = ["StoredFrames", "open_stored"]
 
 
-def open_stored(kind: str, media: Media, sample_id: str) -> Reader:
+def open_stored(kind: str, media: Media, sample_id: str, frame_size: FrameSize | None = None) -> Reader:
     """Open a sample of a store.
 
     Args:
         kind: ``"features"``, ``"pose"`` or ``"frames"``.
         media: its ``path`` is the store's folder, its ``item`` the sample.
         sample_id: for messages.
+        frame_size: of frames: they are decoded at this size.
 
     Raises:
         StoreError: the store is damaged, or has no such sample.
@@ -42,7 +44,7 @@ def open_stored(kind: str, media: Media, sample_id: str) -> Reader:
         coords, conf = (store.rows(item, name).numpy()[:, None] for name in ("pose", "conf"))
         fps = None if media.fps is None else media.fps / (media.stride or 1)
         return PoseReader(PoseArrays(coords, conf, made.points, fps), _in_rows(media, len(coords)), where)
-    return StoredFrames(store, item, media, where)
+    return StoredFrames(store, item, media, where, frame_size)
 
 
 def _in_rows(media: Media, rows: int) -> Media:
@@ -63,9 +65,13 @@ class StoredFrames:
         item: the sample's key in it.
         media: its ``fps``, ``stride``, ``start``, ``end``, ``num_frames``.
         where: sample and store, for messages.
+        frame_size: of the frames read; None: as they are stored.
     """
 
-    def __init__(self, store: AnyStore, item: str, media: Media, where: str) -> None:
+    def __init__(
+        self, store: AnyStore, item: str, media: Media, where: str, frame_size: FrameSize | None = None
+    ) -> None:
+        self._size = frame_size
         ends = store.rows(item, "ends").tensor().tolist()
         media = _in_rows(media, len(ends))
         compare_count(media, len(ends), where)
@@ -86,15 +92,8 @@ class StoredFrames:
         in_order = np.array_equal(back, np.arange(len(wanted)))
         return {"frames": torch.from_numpy(np.ascontiguousarray(frames if in_order else frames[back]))}
 
-    def _decode(self, frame: int) -> Any:
+    def _decode(self, frame: int) -> NDArray[np.uint8]:
         """``(H, W, 3)``."""
-        from PIL import Image
-
         data = self._images.tensor(*self._ranges[frame]).numpy().tobytes()
-        try:
-            with Image.open(io.BytesIO(data), formats=["JPEG"]) as image:
-                return np.asarray(image.convert("RGB"))
-        except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as cause:
-            raise MediaError(
-                f"cannot decode an image of a store: {cause}", where=f"{self._where}, frame {self._first + frame}"
-            ) from cause
+        where = f"{self._where}, frame {self._first + frame}"
+        return decode_image(data, self._size, "cannot decode an image of a store", where)

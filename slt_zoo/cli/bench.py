@@ -92,9 +92,7 @@ def _show(found: dict[str, Any]) -> None:
     source = "simulated data" if found["simulated"] else f"{found['corpus']} in {found['root']}, {found['modality']}"
     print(f"{source}; {machine['cores']} cores, torch {machine['torch']}, Pillow {machine['pillow']}")
     if (machine["load"] or 0) > 0.5:
-        print(
-            f"other programs are running (load {machine['load']:.1f}): rates are too low, and so is that of 2 workers"
-        )
+        print(f"other programs are running (load {machine['load']:.1f}): rates, and the gain of 2 workers, are too low")
     if "frames" in found:
         _show_frames(found["frames"])
     if "features" in found:

@@ -128,8 +128,6 @@ def effective_fps(source_fps: float, index: Tensor) -> float:
     if len(index) < 2:
         return source_fps
     steps = np.diff(index.numpy())
-    if steps[0] > 0 and (steps == steps[0]).all():  # nearly always; a median costs a sixth of reading a stored sample
-        return source_fps / float(steps[0])
     step = float(np.median(steps)) or float(steps.mean())
     return source_fps / step if step > 0 else source_fps
 

@@ -12,7 +12,7 @@ import yaml
 import slt_zoo
 from slt_zoo import recipes
 from slt_zoo.cli import main, run, training
-from slt_zoo.data.store_id import extract_command
+from slt_zoo.data.stores.naming import extract_command
 from slt_zoo.errors import ConfigError
 from slt_zoo.testing import simulated
 from slt_zoo.text import WordCodec

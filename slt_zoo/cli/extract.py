@@ -53,7 +53,7 @@ def main(argv: Sequence[str]) -> int:
         )
         if first_process():
             if options.shards:
-                from slt_zoo.data.streamed import write_stream
+                from slt_zoo.data.stores.stream_writer import write_stream
 
                 write_stream(found.folder)
             _summarise(found, data, plan, options.shards)
@@ -159,7 +159,7 @@ def _tell(plan: Plan, folder: Path) -> None:
 
 
 def _summarise(found: Summary, data: SLTDataModule, plan: Plan, shards: bool) -> None:
-    from slt_zoo.data.store import open_store
+    from slt_zoo.data.stores import open_store
 
     manifest = open_store(found.folder).manifest
     size = sum(shard.size for shard in manifest.shards) / 2**20

@@ -14,7 +14,6 @@ from lightning.pytorch.overrides.distributed import UnrepeatedDistributedSampler
 from lightning.pytorch.utilities import rank_zero_warn
 from torch.utils.data import DataLoader
 
-from slt_zoo.data.attached import attach, check_feature_id, compare_with_corpus, find_stores
 from slt_zoo.data.checks import check_needs, check_splits_apart, find_missing_media, report_texts, shared_texts
 from slt_zoo.data.clips import ClipDataset
 from slt_zoo.data.manifest import Manifest
@@ -23,8 +22,9 @@ from slt_zoo.data.places import Place, find_place
 from slt_zoo.data.published import Expected, differences
 from slt_zoo.data.readers import skels_ids
 from slt_zoo.data.samplers import TrainBatches, TrainLoader
-from slt_zoo.data.store import AnyStore
-from slt_zoo.data.store_id import extract_command
+from slt_zoo.data.stores import Store
+from slt_zoo.data.stores.attached import attach, check_feature_id, compare_with_corpus, find_stores
+from slt_zoo.data.stores.naming import extract_command
 from slt_zoo.data.subsets import choose_share, choose_subset, empty_texts, incomplete, without
 from slt_zoo.errors import ConfigError, DatasetError, MissingMediaError, first_few
 from slt_zoo.types import Batch, DataFacts, InputSpec, Media, Sample, Split, as_split
@@ -205,7 +205,7 @@ class SLTDataModule(LightningDataModule):
         return self._manifests[split]
 
     @cached_property
-    def stores(self) -> dict[str, AnyStore]:
+    def stores(self) -> dict[str, Store]:
         """The stores that ``features``, ``poses`` and ``frames`` name, by kind of media."""
         return find_stores(self.corpus_folder(), {"features": self.features, "pose": self.poses, "frames": self.frames})
 

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 from slt_zoo.data.listing import FolderIndex
 from slt_zoo.data.manifest import Manifest
-from slt_zoo.data.streamed import is_url
+from slt_zoo.data.stores.streamed import is_url
 from slt_zoo.errors import ConfigError, DatasetError, first_few
 from slt_zoo.types import InputSpec
 

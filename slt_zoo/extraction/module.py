@@ -12,7 +12,7 @@ from torch import nn
 from torch.utils.data import DataLoader, Subset
 
 from slt_zoo.data.manifest import Manifest
-from slt_zoo.data.store_writer import Record, RecordWriter
+from slt_zoo.data.stores.writer import Record, RecordWriter
 from slt_zoo.errors import MediaError, SLTError
 from slt_zoo.extraction.reading import ReadSample, SamplesToRead, Unread
 from slt_zoo.types import Split

@@ -9,8 +9,8 @@ from torch import nn
 
 from slt_zoo.data.frame_transforms import CropFrames, ResizeFrames
 from slt_zoo.data.pose_layouts import named_points
-from slt_zoo.data.store_id import extraction_id
-from slt_zoo.data.store_manifest import Extraction
+from slt_zoo.data.stores.manifest import Extraction
+from slt_zoo.data.stores.naming import extraction_id
 from slt_zoo.errors import ConfigError, UnknownNameError
 from slt_zoo.extraction.reading import ReadFrames, ReadPose, ReadSample
 from slt_zoo.layers.frame_encoder import FrameEncoder, S3DEncoder, read_weights, weights_hash

@@ -14,7 +14,7 @@ from torch.utils.data import Dataset
 
 from slt_zoo.data.manifest import Manifest
 from slt_zoo.data.readers import Reader, open_reader
-from slt_zoo.data.store_writer import Record
+from slt_zoo.data.stores.writer import Record
 from slt_zoo.data.transforms import ChoosePoints
 from slt_zoo.errors import MediaError, SLTError
 from slt_zoo.types import Clip, Sample, Split, TransformClip

@@ -15,8 +15,8 @@ from lightning.pytorch.utilities import rank_zero_only, rank_zero_warn
 from slt_zoo.data.base import SLTDataModule
 from slt_zoo.data.checks import find_missing_media
 from slt_zoo.data.manifest import Manifest
-from slt_zoo.data.store_manifest import StoreManifest
-from slt_zoo.data.store_writer import RecordWriter, StoreBuilder
+from slt_zoo.data.stores.manifest import StoreManifest
+from slt_zoo.data.stores.writer import RecordWriter, StoreBuilder
 from slt_zoo.errors import ConfigError, MediaError, MissingMediaError, SLTError, first_few
 from slt_zoo.extraction.module import Encode, ExtractionData, FeatureWriter
 from slt_zoo.extraction.plan import Plan

@@ -20,7 +20,7 @@ from slt_zoo.analysis.data_speed.measure import Amount, Times, interleave, pss_m
 from slt_zoo.cli import main
 from slt_zoo.data.clips import read_clip
 from slt_zoo.data.frame_transforms import CropFrames
-from slt_zoo.data.store import open_store
+from slt_zoo.data.stores import open_store
 from slt_zoo.datamodules.phoenix14t import Phoenix14T
 from slt_zoo.layers.frames import NormaliseFrames
 from slt_zoo.testing import simulated

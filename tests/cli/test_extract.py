@@ -20,8 +20,8 @@ from PIL import Image
 from slt_zoo import Phoenix14T
 from slt_zoo.cli import main
 from slt_zoo.data.readers import open_reader
-from slt_zoo.data.store import open_store
-from slt_zoo.data.store_id import extract_command
+from slt_zoo.data.stores import open_store
+from slt_zoo.data.stores.naming import extract_command
 from slt_zoo.layers.frame_encoder import FrameEncoder, weights_hash
 from slt_zoo.testing import simulated
 

@@ -12,7 +12,7 @@ import pytest
 
 from slt_zoo.cli import main
 from slt_zoo.data.readers import open_reader
-from slt_zoo.data.store import open_store
+from slt_zoo.data.stores import open_store
 from slt_zoo.datamodules import How2Sign
 from slt_zoo.metrics import load_predictions
 

@@ -10,9 +10,10 @@ import torch
 
 from slt_zoo.analysis.data_speed.measure import Amount, interleave, ratio, table_of
 from slt_zoo.data.readers import open_reader
-from slt_zoo.data.store import Store, open_store
-from slt_zoo.data.store_manifest import Extraction, StoreManifest
-from slt_zoo.data.store_writer import PieceWriter, Record, StoreBuilder
+from slt_zoo.data.stores import open_store
+from slt_zoo.data.stores.local import LocalStore
+from slt_zoo.data.stores.manifest import Extraction, StoreManifest
+from slt_zoo.data.stores.writer import PieceWriter, Record, StoreBuilder
 
 __all__ = ["bench_features", "write_features"]
 
@@ -63,7 +64,7 @@ def bench_features(store: Path, arrays: Path, seconds: float) -> dict[str, Any]:
         return checked(rows, len(rows))
 
     def from_cold(turn: int) -> Amount:
-        cold = Store(store)
+        cold = LocalStore(store)
         rows = [len(cold.read(i)["features"].float()) for i in _shuffled(cold.ids("train"), turn)]
         return checked(rows, len(rows))
 

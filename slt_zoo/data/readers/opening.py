@@ -21,7 +21,7 @@ from slt_zoo.data.readers.skels import load_skels
 from slt_zoo.data.readers.stored import open_stored
 from slt_zoo.data.readers.video import VideoReader
 from slt_zoo.data.readers.wholebody import load_wholebody
-from slt_zoo.data.store import is_store
+from slt_zoo.data.stores import is_store
 from slt_zoo.errors import MediaError, UnknownNameError
 from slt_zoo.types import Media
 

@@ -13,7 +13,7 @@ from slt_zoo.data.readers.base import Reader, compare_count, frames_of, place, r
 from slt_zoo.data.readers.features import FeatureReader
 from slt_zoo.data.readers.images import FrameSize, decode_image
 from slt_zoo.data.readers.pose import PoseArrays, PoseReader
-from slt_zoo.data.store import AnyStore, open_store
+from slt_zoo.data.stores import Store, open_store
 from slt_zoo.errors import MediaError
 from slt_zoo.types import Media
 
@@ -68,9 +68,7 @@ class StoredFrames:
         frame_size: of the frames read; None: as they are stored.
     """
 
-    def __init__(
-        self, store: AnyStore, item: str, media: Media, where: str, frame_size: FrameSize | None = None
-    ) -> None:
+    def __init__(self, store: Store, item: str, media: Media, where: str, frame_size: FrameSize | None = None) -> None:
         self._size = frame_size
         ends = store.rows(item, "ends").tensor().tolist()
         media = _in_rows(media, len(ends))

@@ -13,26 +13,22 @@ import os
 import re
 import shutil
 import uuid
-import warnings
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from slt_zoo.data.store_manifest import MANIFEST, TENSORS, Shard, StoreManifest
+from slt_zoo.data.stores.base import Store
+from slt_zoo.data.stores.manifest import MANIFEST, TENSORS, StoreManifest
 from slt_zoo.errors import ConfigError, StoreError
-from slt_zoo.types import SPLITS, Media, Split
+from slt_zoo.types import SPLITS, Split
 
-if TYPE_CHECKING:
-    from slt_zoo.data.store import Store
-
-__all__ = ["STREAM", "StreamedStore", "fetch_manifest", "is_url", "write_stream"]
+__all__ = ["STREAM", "StreamedStore", "fetch_manifest", "import_litdata", "is_url"]
 
 STREAM = "stream"
 """Name of the folder beside a store's shards."""
@@ -44,66 +40,6 @@ _AGAIN = "make it again: delete the folder, and run the same `slt-zoo extract ..
 def is_url(place: str) -> bool:
     """Whether something lies elsewhere: an address of object storage, or ``local:`` and a folder of a slow disk."""
     return re.match(r"[a-z][a-z0-9+.-]*://|local:", place) is not None
-
-
-def write_stream(folder: Path, chunk_size: int = 64 << 20) -> Path:
-    """Write the shards of litdata beside those of a store, whole or not at all.
-
-    Args:
-        folder: of a store that is complete.
-        chunk_size: bytes that a file has at most, unless a single sample has more. Samples of eight files are mixed in
-            training, so smaller files mix less and are fetched faster.
-
-    Returns:
-        The folder, ``<store>/stream``.
-
-    Raises:
-        StoreError: there is no complete store.
-        ConfigError: litdata is not installed.
-    """
-    from safetensors.torch import save
-
-    from slt_zoo.data.store import Store
-
-    writer_of = _litdata().streaming.writer.BinaryWriter
-    store = Store(folder)
-    goal = store.folder / STREAM
-    made = store.folder / f".{STREAM}-{uuid.uuid4().hex}.tmp"
-    shards: list[Shard] = []
-    try:
-        for split in SPLITS:
-            ids = store.ids(split)
-            if not ids:
-                continue
-            part = made / split
-            part.mkdir(parents=True)
-            writer = writer_of(str(part), chunk_bytes=chunk_size)
-            with warnings.catch_warnings():
-                warnings.filterwarnings("ignore", "An item was larger than the target chunk size")  # it may be
-                for number, sample_id in enumerate(ids):
-                    writer.add_item(number, save(store.read(sample_id), {"id": sample_id}))
-                writer.done()
-                writer.merge(1)
-            shards += _chunks(store, part, split, ids)
-        manifest = replace(store.manifest, container="litdata", shards=tuple(shards))
-        (made / MANIFEST).write_text(manifest.to_text(), encoding="utf-8", newline="\n")
-        if goal.exists():
-            shutil.rmtree(goal)
-        made.replace(goal)
-    finally:
-        shutil.rmtree(made, ignore_errors=True)
-    return goal
-
-
-def _chunks(store: Store, folder: Path, split: Split, ids: Sequence[str]) -> Iterator[Shard]:
-    """The files of a split as the manifest lists them."""
-    import json
-
-    begin = 0
-    for chunk in json.loads((folder / "index.json").read_text(encoding="utf-8"))["chunks"]:
-        own = ids[begin : begin + chunk["chunk_size"]]
-        begin += len(own)
-        yield store.described(own, split, chunk["filename"], (folder / chunk["filename"]).stat().st_size)
 
 
 def fetch_manifest(place: str) -> tuple[StoreManifest, Path]:
@@ -121,7 +57,7 @@ def fetch_manifest(place: str) -> tuple[StoreManifest, Path]:
     """
     if not place.startswith(_SCHEMES):
         raise ConfigError("an address of this kind cannot be read", where=place, expected=", ".join(_SCHEMES))
-    get_downloader = _litdata().streaming.downloader.get_downloader
+    get_downloader = import_litdata().streaming.downloader.get_downloader
     cache = Path(os.environ.get("SLT_ZOO_CACHE", "~/.cache/slt_zoo")).expanduser() / STREAM
     taken = cache / f".{uuid.uuid4().hex}"
     taken.mkdir(parents=True)
@@ -147,7 +83,7 @@ def fetch_manifest(place: str) -> tuple[StoreManifest, Path]:
     return manifest, cache / digest[:32]
 
 
-class StreamedStore:
+class StreamedStore(Store):
     """A store whose samples are fetched when they are read; made by `open_store`.
 
     Args:
@@ -155,75 +91,29 @@ class StreamedStore:
         manifest: of it.
         cache: folder for what is fetched; None: read where it lies.
 
-    Attributes:
-        manifest: what it says of itself.
-
     Raises:
         StoreError: the manifest contradicts itself.
     """
 
     def __init__(self, place: str, manifest: StoreManifest, cache: Path | None) -> None:
-        self.place, self.manifest, self._cache = place, manifest, cache
-        self._numbers: dict[str, tuple[Split, int, int, int]] = {}
+        advice = "run the `slt-zoo extract ... --shards` that made it again, and copy the folder anew"
+        super().__init__(place, manifest, advice)
+        self._cache = cache
+        self._first: list[int] = []  # of each file's samples, which number in its split its first has
         counts = dict.fromkeys(SPLITS, 0)
-        for number, shard in enumerate(manifest.shards):
-            for i, sample_id in enumerate(shard.ids):
-                if sample_id in self._numbers:
-                    raise StoreError("a sample is in the store twice", where=place, found=sample_id, todo=_AGAIN)
-                self._numbers[sample_id] = (shard.split, counts[shard.split], number, i)
-                counts[shard.split] += 1
+        for shard in manifest.shards:
+            self._first.append(counts[shard.split])
+            counts[shard.split] += len(shard.ids)
         self._open: dict[Split, Any] = {}
         self._pid = os.getpid()
         self._last: tuple[str, dict[str, Tensor]] | None = None
 
     def __reduce__(self) -> tuple[Any, ...]:
-        from slt_zoo.data.store import open_store
-
-        return open_store, (self.place,)
-
-    def __len__(self) -> int:
-        return len(self._numbers)
-
-    def __iter__(self) -> Iterator[str]:
-        """The ids, in order."""
-        return iter(self._numbers)
-
-    def __contains__(self, sample_id: object) -> bool:
-        return sample_id in self._numbers
-
-    def ids(self, split: Split) -> list[str]:
-        """Ids of a split, in the order of its annotation."""
-        return [i for shard in self.manifest.shards_of(split) for i in shard.ids]
-
-    @property
-    def name(self) -> str:
-        """Where it lies, for messages."""
-        return self.place
-
-    @property
-    def advice(self) -> str:
-        """What a person can do when samples are not in it."""
-        return "run the `slt-zoo extract ... --shards` that made it again, and copy the folder anew"
+        return StreamedStore, (self.name, self.manifest, self._cache)  # another process opens its own
 
     def chunk_of(self, sample_id: str) -> int | None:
         """Which file a sample is fetched with."""
-        return self._numbers[sample_id][2]
-
-    def media(self, sample_id: str) -> Media | None:
-        """Where a sample lies, with all that the manifest knows of it; None: the store has it not."""
-        if sample_id not in self._numbers:
-            return None
-        _, _, chunk, i = self._numbers[sample_id]
-        made, shard = self.manifest.made_by, self.manifest.shards[chunk]
-        return Media(
-            self.place,
-            fps=shard.fps[i],
-            num_frames=shard.frames[i],
-            stride=made.stride,
-            window=made.window,
-            extractor=made.id,
-            item=sample_id,
-        )
+        return self.place(sample_id).shard
 
     def rows(self, sample_id: str, tensor: str) -> FetchedRows:
         """The rows of a sample in one of its tensors.
@@ -239,8 +129,6 @@ class StreamedStore:
         Raises:
             StoreError: the store has no such sample, or it cannot be fetched.
         """
-        if sample_id not in self._numbers:
-            raise StoreError(f"the store has no sample {sample_id!r}", where=self.place, todo=self.advice)
         if self._last is None or self._last[0] != sample_id:
             self._last = (sample_id, self._fetch(sample_id))
         return self._last[1]
@@ -249,10 +137,10 @@ class StreamedStore:
         from safetensors import SafetensorError
         from safetensors.torch import load
 
-        split, number, chunk, i = self._numbers[sample_id]
-        shard, made = self.manifest.shards[chunk], self.manifest.made_by
+        number, i = self.place(sample_id)
+        shard, made = self.manifest.shards[number], self.manifest.made_by
         try:
-            tensors = load(bytes(self._samples(split)[number]))
+            tensors = load(bytes(self._samples(shard.split)[self._first[number] + i]))
         except SafetensorError as cause:
             raise self._fault(sample_id, f"no safetensors: {cause}") from cause
         except StoreError:
@@ -269,7 +157,7 @@ class StreamedStore:
         return tensors
 
     def _fault(self, sample_id: str, found: str) -> StoreError:
-        where = f"sample {sample_id}, {self.place}"
+        where = f"sample {sample_id}, {self.name}"
         return StoreError("a sample cannot be fetched from the store", where=where, found=found, todo=_AGAIN)
 
     def _samples(self, split: Split) -> Any:
@@ -280,8 +168,8 @@ class StreamedStore:
             cache = None if self._cache is None else self._cache / split
             if cache is not None:
                 cache.mkdir(parents=True, exist_ok=True)
-            self._open[split] = _litdata().StreamingDataset(
-                f"{self.place.rstrip('/')}/{split}",
+            self._open[split] = import_litdata().StreamingDataset(
+                f"{self.name.rstrip('/')}/{split}",
                 cache_dir=None if cache is None else str(cache),
                 serializers=_bytes_alone(),
             )
@@ -291,7 +179,7 @@ class StreamedStore:
 
 @dataclass(frozen=True, eq=False)
 class FetchedRows:
-    """Rows that were fetched; behaves like `slt_zoo.data.store.StoredRows`.
+    """Rows that were fetched; a `Rows`.
 
     Attributes:
         all: every row.
@@ -327,7 +215,7 @@ class FetchedRows:
         return array
 
 
-def _litdata() -> Any:
+def import_litdata() -> Any:
     """The package; it would otherwise ask the package index for a newer version of itself.
 
     Raises:

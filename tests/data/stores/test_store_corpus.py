@@ -12,9 +12,10 @@ import pytest
 import torch
 
 from slt_zoo import InputSpec, Phoenix14T, SignAttention
-from slt_zoo.data.store import Store, open_store
-from slt_zoo.data.store_manifest import StoreManifest
-from slt_zoo.data.store_writer import PieceWriter, Record, StoreBuilder
+from slt_zoo.data.stores import open_store
+from slt_zoo.data.stores.local import LocalStore
+from slt_zoo.data.stores.manifest import StoreManifest
+from slt_zoo.data.stores.writer import PieceWriter, Record, StoreBuilder
 from slt_zoo.errors import ConfigError, MissingMediaError, StoreError
 from slt_zoo.extraction import ExtractOptions, extract, make_plan
 from slt_zoo.testing import quick_trainer, simulated
@@ -111,7 +112,7 @@ class TestReading:
 
     def test_lengths_need_no_shard(self, made, monkeypatch):
         data = bound(made, features="s3d", bucket=True)
-        monkeypatch.setattr(Store, "_handle", lambda *_: pytest.fail("a shard was opened"))
+        monkeypatch.setattr(LocalStore, "_handle", lambda *_: pytest.fail("a shard was opened"))
         loader = data.loader("train", training=True)
         declared = [s.media["features"].num_frames for s in data.manifest("train")]
         assert loader.batches.lengths.tolist() == declared and min(declared) > 20

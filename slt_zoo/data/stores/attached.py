@@ -9,8 +9,9 @@ from lightning.pytorch.utilities import rank_zero_warn
 
 from slt_zoo.data.locations import named_folder
 from slt_zoo.data.manifest import Manifest
-from slt_zoo.data.store import AnyStore, is_store, open_store
-from slt_zoo.data.streamed import is_url
+from slt_zoo.data.stores.base import Store
+from slt_zoo.data.stores.opening import is_store, open_store
+from slt_zoo.data.stores.streamed import is_url
 from slt_zoo.errors import ConfigError, first_few
 from slt_zoo.types import Media, Split
 
@@ -20,7 +21,7 @@ _ARGUMENTS = {"features": "features", "pose": "poses", "frames": "frames"}
 """Kind of media to the argument of a data module that names it."""
 
 
-def find_stores(corpus_folder: Path, named: Mapping[str, str | None]) -> dict[str, AnyStore]:
+def find_stores(corpus_folder: Path, named: Mapping[str, str | None]) -> dict[str, Store]:
     """The stores that a corpus's arguments name, opened, by kind of media.
 
     Args:
@@ -31,7 +32,7 @@ def find_stores(corpus_folder: Path, named: Mapping[str, str | None]) -> dict[st
         ConfigError: a store of another kind.
         StoreError: an unfinished or damaged one.
     """
-    stores: dict[str, AnyStore] = {}
+    stores: dict[str, Store] = {}
     for kind, name in named.items():
         place: str | Path | None = name if name is not None and is_url(name) else None
         if place is None:
@@ -52,7 +53,7 @@ def find_stores(corpus_folder: Path, named: Mapping[str, str | None]) -> dict[st
     return stores
 
 
-def attach(media: Mapping[str, Media], stores: Mapping[str, AnyStore], sample_id: str) -> dict[str, Media]:
+def attach(media: Mapping[str, Media], stores: Mapping[str, Store], sample_id: str) -> dict[str, Media]:
     """What a sample has, with its stores' instead of the corpus's own; what a store lacks is missing."""
     found = dict(media)
     for kind, store in stores.items():
@@ -65,7 +66,7 @@ def attach(media: Mapping[str, Media], stores: Mapping[str, AnyStore], sample_id
 
 
 def compare_with_corpus(
-    store: AnyStore, manifest: Manifest, annotation_hash: str, simulated: bool, chosen: Mapping[str, str]
+    store: Store, manifest: Manifest, annotation_hash: str, simulated: bool, chosen: Mapping[str, str]
 ) -> None:
     """Warn where a store was made from something else than the corpus that reads it.
 
@@ -100,7 +101,7 @@ def compare_with_corpus(
     rank_zero_warn(f"{name} was made from another annotation: {'; '.join(differs)}")
 
 
-def check_feature_id(expected: str, store: AnyStore | None, features: str | None, model: str, command: str) -> None:
+def check_feature_id(expected: str, store: Store | None, features: str | None, model: str, command: str) -> None:
     """The features are those that a recipe was made for.
 
     Args:

@@ -14,9 +14,10 @@ import torch
 from slt_zoo import Phoenix14T
 from slt_zoo.cli import main
 from slt_zoo.data.readers import open_reader
-from slt_zoo.data.store import open_store
-from slt_zoo.data.store_manifest import StoreManifest
-from slt_zoo.data.streamed import StreamedStore, fetch_manifest, write_stream
+from slt_zoo.data.stores import open_store
+from slt_zoo.data.stores.manifest import StoreManifest
+from slt_zoo.data.stores.stream_writer import write_stream
+from slt_zoo.data.stores.streamed import StreamedStore, fetch_manifest
 from slt_zoo.errors import ConfigError, StoreError
 from slt_zoo.testing import simulated
 from slt_zoo.types import InputSpec
@@ -165,7 +166,7 @@ class TestRefusals:
     def test_without_litdata_the_extra_is_named(self, stores, tmp_path):
         code = (
             "import sys; sys.modules['litdata'] = None\n"
-            "from pathlib import Path; from slt_zoo.data.streamed import write_stream\n"
+            "from pathlib import Path; from slt_zoo.data.stores.stream_writer import write_stream\n"
             f"write_stream(Path({str(stores[1] / 'features')!r}))"
         )
         ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
@@ -178,7 +179,7 @@ def test_the_package_index_is_not_asked(stores):
         "import socket\n"
         "def refuse(*a, **k): raise AssertionError('the network was used')\n"
         "socket.socket.connect = socket.getaddrinfo = refuse\n"
-        "from slt_zoo.data.store import open_store\n"
+        "from slt_zoo.data.stores import open_store\n"
         f"s = open_store({str(stores[1] / 'features' / 'stream')!r})\n"
         "print(len(s.read(s.ids('dev')[0])['features']))"
     )

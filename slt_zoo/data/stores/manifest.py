@@ -100,7 +100,7 @@ class StoreManifest:
         shards: in order; empty until it is complete.
         unreadable: ids that were left out, with the reason.
         code_version: versions of slt_zoo that took part.
-        container: of the shards: ``"safetensors"``, or ``"litdata"`` (`slt_zoo.data.streamed`).
+        container: of the shards: ``"safetensors"``, or ``"litdata"`` (`slt_zoo.data.stores.streamed`).
     """
 
     made_by: Extraction

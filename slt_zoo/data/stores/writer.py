@@ -22,9 +22,9 @@ import torch
 from torch import Tensor
 
 from slt_zoo._version import __version__
-from slt_zoo.data.store_manifest import MANIFEST, TENSORS, Extraction, Shard, StoreManifest, compare_fields
-from slt_zoo.data.streamed import STREAM
-from slt_zoo.data.tensor_files import Header, file_mode, read_header, read_rows, write_tensors
+from slt_zoo.data.stores.manifest import MANIFEST, TENSORS, Extraction, Shard, StoreManifest, compare_fields
+from slt_zoo.data.stores.streamed import STREAM
+from slt_zoo.data.stores.tensor_files import Header, file_mode, read_header, read_rows, write_tensors
 from slt_zoo.errors import ConfigError, MediaError, StoreError, first_few
 from slt_zoo.types import SPLITS, Split
 
@@ -41,7 +41,7 @@ class Record:
     Attributes:
         id: of the sample.
         split: of the sample.
-        tensors: by name, see `slt_zoo.data.store_manifest.TENSORS`; on the CPU.
+        tensors: by name, see `slt_zoo.data.stores.manifest.TENSORS`; on the CPU.
         frames: video frames that they were made of.
         fps: of the video; None: unknown.
     """

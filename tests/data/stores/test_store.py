@@ -16,10 +16,10 @@ from PIL import Image
 from safetensors import safe_open
 
 from slt_zoo.data.readers import open_reader
-from slt_zoo.data.store import is_store, open_store
-from slt_zoo.data.store_id import extract_command, extraction_id
-from slt_zoo.data.store_manifest import Extraction, StoreManifest
-from slt_zoo.data.store_writer import PieceWriter, Record, StoreBuilder
+from slt_zoo.data.stores import is_store, open_store
+from slt_zoo.data.stores.manifest import Extraction, StoreManifest
+from slt_zoo.data.stores.naming import extract_command, extraction_id
+from slt_zoo.data.stores.writer import PieceWriter, Record, StoreBuilder
 from slt_zoo.errors import MediaError, StoreError
 
 POINTS = ("body.nose", "left_hand.wrist")
@@ -120,7 +120,7 @@ class TestReading:
         reader = open_reader("features", store.media("train/s8"), sample_id="train/s8")
         read = []
         monkeypatch.setattr(
-            "slt_zoo.data.store.read_rows", lambda h, p, a, b, w: read.append(b - a) or torch.ones(2, 40)
+            "slt_zoo.data.stores.local.read_rows", lambda h, p, a, b, w: read.append(b - a) or torch.ones(2, 40)
         )
         reader.read(torch.tensor([4, 5]))
         assert read == [2]

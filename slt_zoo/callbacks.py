@@ -17,8 +17,9 @@ from lightning.pytorch.trainer.states import TrainerFn
 from torch import Tensor
 
 from slt_zoo.errors import ConfigError, SLTError, first_few
+from slt_zoo.files import write_atomically
 from slt_zoo.metrics.collector import gather_by_id
-from slt_zoo.metrics.files import load_predictions, merge_scores, save_predictions, write_atomically
+from slt_zoo.metrics.files import load_predictions, merge_scores, save_predictions
 from slt_zoo.metrics.report import ScoredSplit
 from slt_zoo.types import Prediction
 

@@ -28,7 +28,7 @@ LEVELS: tuple[frozenset[str], ...] = (
     frozenset({"layers", "losses", "metrics", "segmentation", "data", "optim"}),
     frozenset({"text", "recipes"}),
     frozenset({"types"}),
-    frozenset({"errors", "_version"}),
+    frozenset({"errors", "files", "_version"}),
 )
 """Rooms from top to bottom. A room imports what is below it, and nothing beside or above it."""
 

@@ -15,7 +15,8 @@ from slt_zoo._version import __version__
 from slt_zoo.analysis.curves import choose_curves, describe_curve, read_curves
 from slt_zoo.analysis.figures import HeatMap, curves_figure, heat_map_figure, to_svg
 from slt_zoo.errors import ConfigError, UnknownNameError
-from slt_zoo.metrics.files import ResultFileError, load_predictions, load_scores, write_atomically
+from slt_zoo.files import write_atomically
+from slt_zoo.metrics.files import ResultFileError, load_predictions, load_scores
 from slt_zoo.metrics.report import SIMULATED_NOTE, ScoreReport
 from slt_zoo.types import Prediction
 

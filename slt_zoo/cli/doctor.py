@@ -20,10 +20,13 @@ __all__ = ["main"]
 def main(argv: Sequence[str]) -> int:
     """Examine a corpus; 0: no fault, 1: faults, 2: an error of use."""
     options = _parse(argv[1:])
-    data = open_corpus(options.corpus, options.root, options.set, poses=options.poses, features=options.features)
+    places = {name: getattr(options, name) for name in ("poses", "features", "frames")}
+    data = open_corpus(options.corpus, options.root, options.set, **places)
     from slt_zoo.data.examine import examine
+    from slt_zoo.types import as_split
 
-    found = examine(data, read=options.read, tokenizer=options.tokenizer)
+    splits = [as_split(name) for name in options.splits]
+    found = examine(data, splits=splits, read=options.read, tokenizer=options.tokenizer)
     if options.json:
         print(json.dumps(found.to_dict() | _access(data), ensure_ascii=False, indent=2))
     else:
@@ -41,6 +44,8 @@ def _parse(words: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--root", required=True, metavar="DIR", help="as data.root")
     parser.add_argument("--poses", metavar="DIR", help="as data.poses")
     parser.add_argument("--features", metavar="DIR", help="as data.features")
+    parser.add_argument("--frames", metavar="DIR", help="as data.frames")
+    parser.add_argument("--splits", nargs="+", default=["train", "dev", "test"], help="(train dev test)")
     parser.add_argument("--set", nargs="+", metavar="NAME=VALUE", default=[], help="other arguments of the corpus")
     parser.add_argument(
         "--read", type=int, default=10, metavar="N", help="media to open in each split and kind; -1: all (%(default)s)"
@@ -61,12 +66,13 @@ def _show(found: Examination, data: SLTDataModule) -> None:
     from rich.table import Table
 
     table = Table(title=f"{found.corpus} in {found.root}")
-    for heading in ("split", "samples", "published", "texts and glosses", "different texts", "media"):
+    for heading in ("split", "samples", "published", "texts and glosses", "hash", "different texts", "media"):
         table.add_column(heading, justify="right" if heading in ("samples", "published", "different texts") else "left")
     for split, row in found.splits.items():
         media = ", ".join(f"{kind} {count}" for kind, count in row["media"].items()) or "none"
         published = "" if row["published"] is None or row["version"] == "simulated" else str(row["published"])
-        table.add_row(split, str(row["samples"]), published, row["version"], str(row["texts"]), media)
+        counts = (str(row["samples"]), published, row["version"], row["annotation_hash"][:12], str(row["texts"]))
+        table.add_row(split, *counts, media)
     console = Console(width=130, soft_wrap=True)
     console.print(table)
     for finding in found.findings:

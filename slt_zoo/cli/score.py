@@ -234,7 +234,7 @@ def _with_baselines(
 def _write(
     path: Path, system: System, hypotheses: dict[str, str], references: References, reports: list[ScoreReport]
 ) -> None:
-    from slt_zoo.metrics.files import write_atomically
+    from slt_zoo.files import write_atomically
 
     data = {
         "name": system.name,

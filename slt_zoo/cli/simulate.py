@@ -65,9 +65,7 @@ def _parse(words: Sequence[str]) -> argparse.Namespace:
         description="Write simulated signing in a corpus's official layout. "
         "Simulated signing is no sign language; no score on it is a translation result.",
     )
-    parser.add_argument(
-        "--corpus", default="Phoenix14T", help="whose layout: Phoenix14T, CSLDaily, How2Sign, GSL (%(default)s)"
-    )
+    parser.add_argument("--corpus", default="Phoenix14T", help="whose layout: `slt-zoo list corpora` (%(default)s)")
     parser.add_argument("--root", required=True, metavar="DIR", help="folder to write")
     parser.add_argument(
         "--samples",

@@ -123,11 +123,11 @@ def _found_below(data: SLTDataModule, manifest: Manifest) -> set[str]:
 def _against_published(result: Examination, data: SLTDataModule, manifest: Manifest) -> None:
     row, expected = result.splits[manifest.split], data.published(manifest.split)
     row["published"] = None if expected is None else expected.samples
+    row["annotation_hash"] = manifest.annotation_hash
     if data.simulated:
         row["version"] = "simulated"
         return
     row["version"] = version_of(manifest, expected, data.other_versions)
-    row["annotation_hash"] = manifest.annotation_hash
     for found in differences(manifest, expected, data.other_versions):
         result.findings.append(Finding("fault", manifest.split, found))
 

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import errno
 import json
 import os
-import tempfile
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 from slt_zoo.errors import ScoreError, SLTError
+from slt_zoo.files import write_atomically
 from slt_zoo.metrics.report import ScoreReport
 from slt_zoo.types import Prediction
 
@@ -21,41 +20,11 @@ __all__ = [
     "merge_scores",
     "read_result",
     "save_predictions",
-    "write_atomically",
 ]
 
 
 class ResultFileError(SLTError):
     """A file of a run folder (metrics, predictions, scores) that is missing or cannot be read."""
-
-
-def write_atomically(path: str | os.PathLike[str], text: str) -> None:
-    """Write UTF-8 text so that readers find the old file or the whole new one, never a part; makes the folder."""
-    path = Path(path)
-    if path.is_dir():
-        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
-    path.parent.mkdir(parents=True, exist_ok=True)
-    file = tempfile.NamedTemporaryFile(  # noqa: SIM115  # closed below: on a full disk that is where it fails
-        "w", encoding="utf-8", newline="\n", dir=path.parent, prefix=f".{path.name}.", delete=False
-    )
-    temporary = Path(file.name)
-    try:
-        with file:
-            file.write(text)
-    except OSError as cause:
-        temporary.unlink()
-        raise OSError(cause.errno, cause.strerror, str(path)) from cause
-    except BaseException:
-        temporary.unlink()
-        raise
-    mask = os.umask(0)
-    os.umask(mask)
-    temporary.chmod(0o666 & ~mask)  # a temporary file is private, a result is not
-    try:
-        temporary.replace(path)
-    except OSError:
-        temporary.unlink()
-        raise
 
 
 def read_result(path: str | os.PathLike[str], todo: str) -> str:

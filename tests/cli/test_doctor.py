@@ -46,6 +46,16 @@ def test_a_whole_corpus_is_healthy(root, capsys):
     assert "healthy" in capsys.readouterr().out
 
 
+def test_the_hash_is_shown_and_splits_may_be_left_out(root, capsys):
+    annotation(root, "test").unlink()  # as where a split is public nowhere
+    words = ["doctor", "--corpus", "Phoenix14T", "--root", str(root), "--splits", "train", "val"]
+    assert main(words) == 0
+    table = capsys.readouterr().out
+    _, found = examined(capsys, *words[1:])
+    assert list(found["splits"]) == ["train", "dev"]
+    assert all(row["annotation_hash"][:12] in table for row in found["splits"].values())
+
+
 def test_missing_and_damaged_media(root, capsys):
     poses = sorted(root.rglob("*.pose"))
     train = [p for p in poses if p.parent.name == "train"]

@@ -30,7 +30,7 @@ from slt_zoo.data.manifest import Manifest
 from slt_zoo.data.media_checks import ctc_steps, too_short_for_ctc
 from slt_zoo.data.readers import base, open_reader
 from slt_zoo.errors import AnnotationError, DatasetError, MediaError, MissingMediaError
-from slt_zoo.metrics.files import write_atomically
+from slt_zoo.files import write_atomically
 from slt_zoo.types import Media, Sample
 
 HERE = Path(__file__).parents[1]

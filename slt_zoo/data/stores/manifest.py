@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
@@ -18,6 +19,7 @@ MANIFEST = "manifest.json"
 FORMAT, VERSION = "slt_zoo.store", 1
 Kind = Literal["features", "pose", "frames"]
 CONTAINERS = ("safetensors", "litdata")
+_FILES = {"safetensors": r"(train|dev|test)-\d{5}-of-\d{5}\.safetensors", "litdata": r"chunk-\d+-\d+\.bin"}
 KINDS: tuple[Kind, ...] = ("features", "pose", "frames")
 
 TENSORS: dict[Kind, tuple[str, ...]] = {
@@ -181,8 +183,12 @@ def _parse(content: dict[str, Any]) -> StoreManifest:
     plain = {k: v for k, v in content.items() if k in known - {"made_by", "shards", "shape", "code_version"}}
     if set(plain["annotations"]) - set(SPLITS):
         raise ValueError(f"splits {sorted(plain['annotations'])}")
-    if plain.get("container", "safetensors") not in CONTAINERS:
-        raise ValueError(f"container {plain['container']!r}")
+    container = plain.get("container", "safetensors")
+    if container not in CONTAINERS:
+        raise ValueError(f"container {container!r}")
+    for shard in shards:
+        if not re.fullmatch(_FILES[container], shard.file):
+            raise ValueError(f"a shard called {shard.file!r}")
     return StoreManifest(
         made_by=extraction,
         shards=shards,
@@ -193,7 +199,7 @@ def _parse(content: dict[str, Any]) -> StoreManifest:
 
 
 def _parse_shard(entry: dict[str, Any], kind: Kind) -> Shard:
-    if entry["split"] not in SPLITS or Path(entry["file"]).name != entry["file"]:
+    if entry["split"] not in SPLITS:
         raise ValueError(f"shard {entry['file']!r} of split {entry['split']!r}")
     lists = {name: tuple(entry[name]) for name in ("ids", "rows", "frames", "fps", "jpeg")}
     counts = {len(values) for name, values in lists.items() if name != "jpeg" or kind == "frames"}

@@ -3,12 +3,13 @@
 The folder ``stream`` beside a store's shards holds ``manifest.json`` and, a split, a folder ``<split>`` with litdata's
 ``index.json`` and ``chunk-*.bin``. It may lie on a disk or at a URL. A sample is one string of bytes in the form of a
 safetensors file, so nothing that is fetched can run code: litdata's other kinds of items, pickles among them, are
-refused.
+refused. litdata's index is made here, of the checked manifest: that of a stranger could name files anywhere.
 """
 
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import re
 import shutil
@@ -26,6 +27,7 @@ from torch import Tensor
 from slt_zoo.data.stores.base import Store
 from slt_zoo.data.stores.manifest import MANIFEST, TENSORS, StoreManifest
 from slt_zoo.errors import ConfigError, StoreError
+from slt_zoo.files import write_atomically
 from slt_zoo.types import SPLITS, Split
 
 __all__ = ["STREAM", "StreamedStore", "fetch_manifest", "import_litdata", "is_url"]
@@ -34,6 +36,16 @@ STREAM = "stream"
 """Name of the folder beside a store's shards."""
 
 _SCHEMES = ("s3://", "gs://", "azure://", "r2://", "local:")
+_CONFIG = {
+    "compression": None,
+    "data_format": ["bytes"],
+    "data_spec": '[1, {"type": null, "context": null, "children_spec": []}]',
+    "encryption": None,
+    "item_loader": "PyTreeLoader",
+    "types": "bytes",
+}
+"""What litdata's index says of items that are bytes and nothing else."""
+
 _AGAIN = "make it again: delete the folder, and run the same `slt-zoo extract ... --shards`"
 
 
@@ -165,16 +177,40 @@ class StreamedStore(Store):
         if self._pid != os.getpid():
             self._open, self._pid, self._last = {}, os.getpid(), None
         if split not in self._open:
-            cache = None if self._cache is None else self._cache / split
-            if cache is not None:
+            place, arguments = f"{self.name.rstrip('/')}/{split}", {}
+            if self._cache is None:
+                self._check_index(Path(place) / "index.json", split)
+            else:
+                cache = self._cache / split
                 cache.mkdir(parents=True, exist_ok=True)
-            self._open[split] = import_litdata().StreamingDataset(
-                f"{self.name.rstrip('/')}/{split}",
-                cache_dir=None if cache is None else str(cache),
-                serializers=_bytes_alone(),
-            )
+                write_atomically(cache / "index.json", json.dumps(self._index(split)))
+                arguments = {"cache_dir": str(cache / "chunks"), "index_path": str(cache / "index.json")}
+            self._open[split] = import_litdata().StreamingDataset(place, serializers=_bytes_alone(), **arguments)
             self._open[split]._on_demand_bytes = False  # whole files: their other samples follow soon
         return self._open[split]
+
+    def _index(self, split: Split) -> dict[str, Any]:
+        """Litdata's index of a split, as it follows from the manifest."""
+        shards = self.manifest.shards_of(split)
+        names = ("filename", "chunk_bytes", "chunk_size", "dim")
+        chunks = [dict(zip(names, (s.file, s.size, len(s.ids), None), strict=True)) for s in shards]
+        return {"chunks": chunks, "config": dict(_CONFIG), "updated_at": "0"}
+
+    def _check_index(self, path: Path, split: Split) -> None:
+        """Litdata reads the index beside files on a disk: it must be what follows from the manifest.
+
+        Raises:
+            StoreError: it names other files, or another form of items.
+        """
+        try:
+            found = json.loads(path.read_text(encoding="utf-8"))
+            same = found["chunks"] == self._index(split)["chunks"] and all(
+                found["config"].get(name) == value for name, value in _CONFIG.items()
+            )
+        except (OSError, ValueError, KeyError, TypeError, AttributeError) as cause:
+            raise StoreError("cannot read litdata's index", where=path, found=str(cause), todo=_AGAIN) from cause
+        if not same:
+            raise StoreError("litdata's index is not what the manifest says: refused", where=path, todo=_AGAIN)
 
 
 @dataclass(frozen=True, eq=False)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import math
 import os
-import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,8 +14,9 @@ import torch
 from torch import Tensor
 
 from slt_zoo.errors import StoreError
+from slt_zoo.files import replacing
 
-__all__ = ["Header", "TensorPlace", "file_mode", "read_header", "read_rows", "write_tensors"]
+__all__ = ["Header", "TensorPlace", "read_header", "read_rows", "write_tensors"]
 
 NOTE = "slt_zoo"
 """The one key of a file's metadata. There is no second one: safetensors writes several in no fixed order."""
@@ -136,24 +136,6 @@ def write_tensors(path: Path, tensors: Mapping[str, Tensor], note: Mapping[str, 
     """Write a safetensors file so that it is there whole or not at all; its bytes depend on the content alone."""
     from safetensors.torch import save_file
 
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(prefix=".", suffix=".tmp", dir=path.parent)
-    os.close(handle)
-    temporary = Path(name)
-    try:
-        contiguous = {key: tensor.contiguous() for key, tensor in tensors.items()}
+    contiguous = {key: tensor.contiguous() for key, tensor in tensors.items()}
+    with replacing(path) as temporary:
         save_file(contiguous, temporary, metadata={NOTE: json.dumps(note, ensure_ascii=False)})
-        temporary.chmod(file_mode())  # safetensors and temporary files are private, a store is not
-        with temporary.open("rb+") as file:
-            os.fsync(file.fileno())  # a name must not outlive its content when the power goes
-        temporary.replace(path)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
-
-
-def file_mode() -> int:
-    """Permissions of a new file."""
-    mask = os.umask(0)
-    os.umask(mask)
-    return 0o666 & ~mask

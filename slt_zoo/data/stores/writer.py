@@ -24,8 +24,9 @@ from torch import Tensor
 from slt_zoo._version import __version__
 from slt_zoo.data.stores.manifest import MANIFEST, TENSORS, Extraction, Shard, StoreManifest, compare_fields
 from slt_zoo.data.stores.streamed import STREAM
-from slt_zoo.data.stores.tensor_files import Header, file_mode, read_header, read_rows, write_tensors
+from slt_zoo.data.stores.tensor_files import Header, read_header, read_rows, write_tensors
 from slt_zoo.errors import ConfigError, MediaError, StoreError, first_few
+from slt_zoo.files import write_atomically
 from slt_zoo.types import SPLITS, Split
 
 __all__ = ["PieceWriter", "Record", "RecordWriter", "StoreBuilder"]
@@ -203,7 +204,7 @@ class StoreBuilder:
     def _note(self, note: dict[str, Any]) -> None:
         path = self.folder / PARTS / f"note-{uuid.uuid4().hex}.json"
         path.parent.mkdir(exist_ok=True)
-        _write_text(path, json.dumps(note, ensure_ascii=False))
+        write_atomically(path, json.dumps(note, ensure_ascii=False))
 
     def write(self, path: Path, records: Sequence[Record]) -> None:
         """Write records of one split as one file, whole or not at all."""
@@ -311,7 +312,7 @@ class StoreBuilder:
 
     def _write_manifest(self, manifest: StoreManifest) -> None:
         self.folder.mkdir(parents=True, exist_ok=True)
-        _write_text(self.folder / MANIFEST, manifest.to_text())
+        write_atomically(self.folder / MANIFEST, manifest.to_text())
 
 
 @dataclass(eq=False)
@@ -379,17 +380,6 @@ class _Piece:
             name: (place, *(self.bytes if name == "jpeg" else self.rows)[sample_id])
             for name, place in self.header.tensors.items()
         }
-
-
-def _write_text(path: Path, text: str) -> None:
-    """There whole, or not at all."""
-    temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex}.tmp")
-    with temporary.open("w", encoding="utf-8", newline="\n") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-    temporary.chmod(file_mode())
-    temporary.replace(path)
 
 
 def _ranges(ids: Sequence[str], counts: Sequence[int]) -> dict[str, tuple[int, int]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import pickle
 import shutil
@@ -17,7 +18,7 @@ from slt_zoo.data.readers import open_reader
 from slt_zoo.data.stores import open_store
 from slt_zoo.data.stores.manifest import StoreManifest
 from slt_zoo.data.stores.stream_writer import write_stream
-from slt_zoo.data.stores.streamed import StreamedStore, fetch_manifest
+from slt_zoo.data.stores.streamed import StreamedStore, _bytes_alone, fetch_manifest
 from slt_zoo.errors import ConfigError, StoreError
 from slt_zoo.testing import simulated
 from slt_zoo.types import InputSpec
@@ -132,9 +133,46 @@ class TestRefusals:
             writer.add_item(i, Attack())
         writer.done(), writer.merge(1)
         stream = open_store(folder)
-        with pytest.raises(StoreError, match="another kind than bytes: refused"):
+        with pytest.raises(StoreError, match="index is not what the manifest says: refused"):
             stream.read(stream.ids("dev")[0])
         assert not (tmp_path / "owned").exists()
+
+    def test_should_an_index_be_believed_no_pickle_is_opened_either(self):
+        refuses = _bytes_alone()["pickle"]
+        with pytest.raises(StoreError, match="another kind than bytes: refused"):
+            refuses.deserialize(b"anything")
+        assert set(_bytes_alone()) == set(litdata.streaming.serializers._SERIALIZERS)
+
+    @pytest.mark.parametrize("name", ["../../../../evil.bin", "/tmp/evil.bin", "chunk-0-0.bin\x00", "other.bin"])
+    def test_an_index_that_names_other_files(self, stores, afar, tmp_path, name):
+        """In place it is refused; from afar the index is not read at all."""
+        place = afar("features")
+        folder = tmp_path / "bucket" / "features"
+        index = json.loads((folder / "dev" / "index.json").read_text(encoding="utf-8"))
+        for chunk in index["chunks"]:
+            chunk["filename"] = name
+        (folder / "dev" / "index.json").write_text(json.dumps(index), encoding="utf-8")
+        before = set(tmp_path.rglob("*.bin"))
+        stream = open_store(place)
+        sample_id = stream.ids("dev")[0]
+        assert torch.equal(
+            stream.read(sample_id)["features"], open_store(stores[1] / "features").read(sample_id)["features"]
+        )
+        written = {p for p in tmp_path.rglob("*.bin") if p not in before}
+        assert all(p.is_relative_to(tmp_path / "cache" / "stream") and p.name == "chunk-0-0.bin" for p in written)
+        with pytest.raises(StoreError, match="index is not what the manifest says: refused"):
+            open_store(folder).read(sample_id)
+
+    @pytest.mark.parametrize("name", ["../chunk-0-0.bin", "chunk-0-0.bin/../x", "evil.bin", "C:\\chunk-0-0.bin"])
+    def test_a_manifest_that_names_other_files(self, stores, afar, tmp_path, name):
+        place = afar("features")
+        path = tmp_path / "bucket" / "features" / "manifest.json"
+        content = json.loads(path.read_text(encoding="utf-8"))
+        content["shards"][0]["file"] = name
+        path.write_text(json.dumps(content), encoding="utf-8")
+        for where in (place, path.parent):
+            with pytest.raises(StoreError, match="not the manifest of a store, or damaged"):
+                open_store(where)
 
     def test_shards_of_something_else_are_told(self, stores, tmp_path):
         folder = tmp_path / "other"
@@ -142,7 +180,7 @@ class TestRefusals:
         shutil.rmtree(folder / "dev")
         shutil.copytree(stores[1] / "pose" / "stream" / "dev", folder / "dev")
         stream = open_store(folder)
-        with pytest.raises(StoreError, match="cannot be fetched"):
+        with pytest.raises(StoreError, match="index is not what"):
             stream.read(stream.ids("dev")[0])
 
     def test_addresses(self, stores, tmp_path, monkeypatch):

@@ -279,6 +279,7 @@ class SLTDataModule(LightningDataModule):
             lengths=dataset.lengths() if self.bucket or self.frames_per_batch else None,
             bucket=self.bucket,
             chunks=self._chunks(manifest),
+            limit=1.0 if self.trainer is None else self.trainer.limit_train_batches,
             seed=self.seed,
             num_replicas=world,
             rank=rank,
@@ -290,11 +291,12 @@ class SLTDataModule(LightningDataModule):
     def setup(self, stage: str) -> None:
         """Meet the model: see `bind`."""
         assert self.trainer is not None
-        if getattr(self.trainer, "overfit_batches", 0):
-            raise ConfigError(
-                "Trainer's overfit_batches would replace the order of training batches by another one",
-                todo="name a few samples with data.subset instead",
-            )
+        for name, todo in (
+            ("overfit_batches", "name a few samples with data.subset instead"),
+            ("reload_dataloaders_every_n_epochs", "leave it out: every epoch has an order of its own"),
+        ):
+            if getattr(self.trainer, name, 0):
+                raise ConfigError(f"Trainer's {name} would replace the order of training batches by another", todo=todo)
         model: Any = self.trainer.lightning_module
         splits: dict[str, list[Split]] = {"fit": ["train", "dev"], "validate": ["dev"], "test": ["test"]}
         wanted = splits.get(stage, [self.predict_split])

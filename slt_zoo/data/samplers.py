@@ -36,6 +36,7 @@ class TrainBatches(DistributedSampler[list[Key]]):
         bucket: sort samples of like length into the same batch (within a window of 50 batches).
         chunks: which file each sample comes from, where files are fetched from afar: samples of a few files are then
             mixed with each other, so that a file is fetched once an epoch and may go.
+        limit: how many batches of an epoch are used: a number, or a share (Lightning's ``limit_train_batches``).
         seed: of the order.
         num_replicas: processes.
         rank: of this process.
@@ -50,6 +51,7 @@ class TrainBatches(DistributedSampler[list[Key]]):
         lengths: Sequence[int] | None = None,
         bucket: bool = False,
         chunks: Sequence[int] | None = None,
+        limit: float = 1.0,
         seed: int = 0,
         num_replicas: int = 1,
         rank: int = 0,
@@ -71,16 +73,18 @@ class TrainBatches(DistributedSampler[list[Key]]):
         """Batches of this process that were had since the first epoch, where a run goes on; None: `epoch` decides."""
         # Lightning plans validation by the first epoch's number of batches: a budget must not change it
         self._count = len(self._cut(0))
+        used = min(limit, len(self)) if isinstance(limit, int) else int(limit * len(self))
+        self.per_epoch = used or len(self)
+        """Batches of an epoch that this process uses."""
 
     def __iter__(self) -> Iterator[list[Key]]:
-        size = len(self)
-        begin = self.epoch * size if self.position is None else self.position
-        epoch, batches = -1, []
-        for position in range(begin, begin + size):
-            if position // size != epoch:
-                epoch = position // size
-                batches = self._batches(epoch)[self.rank :: self.num_replicas]
-            yield [(int(i), epoch) for i in batches[position % size]]
+        begin = self.epoch * self.per_epoch if self.position is None else self.position
+        last, batches = -1, []
+        for position in range(begin, begin + len(self)):
+            epoch, number = divmod(position, self.per_epoch)
+            if epoch != last:
+                last, batches = epoch, self._batches(epoch)[self.rank :: self.num_replicas]
+            yield [(int(i), epoch) for i in batches[number]]
 
     def __len__(self) -> int:
         return -(-self._count // self.num_replicas)
@@ -154,7 +158,7 @@ class TrainLoader(DataLoader[Any]):
 
     def __iter__(self) -> Iterator[Any]:  # type: ignore[override]  # DataLoader promises its own private iterator
         if self.batches.position is None:
-            self._had = self.batches.epoch * len(self)
+            self._had = self.batches.epoch * self.batches.per_epoch
         else:
             self.batches.position = self._had
         for batch in super().__iter__():

@@ -224,10 +224,10 @@ class ChainSelect:
 
 
 def effective_fps(source_fps: float, index: Tensor) -> float:
-    """Frame rate of selected frames: that of the source over the median step.
+    """Frame rate of selected frames: that of the source over the mean step.
 
-    The median leaves out the short last block and a cut; where frames are taken twice so often that it is 0, the
-    mean step stands in for it, and where there is one frame, the source's rate.
+    A cut (a step of more than ten times the median) does not count, nor does the short last block of `BlockSample`:
+    where all steps but the last are equal, that step is taken. Where there is one frame, the source's rate stands.
 
     Args:
         source_fps: frames a second of the source.
@@ -236,8 +236,10 @@ def effective_fps(source_fps: float, index: Tensor) -> float:
     if len(index) < 2:
         return source_fps
     steps = np.diff(index.numpy())
-    even = (steps == steps[0]).all()  # nearly always; the median is a sixth of what a stored sample costs
-    step = float(steps[0]) if even else float(np.median(steps)) or float(steps.mean())
+    middle = float(np.median(steps)) if (steps != steps[0]).any() else 0.0  # a median is slow, and nearly never needed
+    steps = steps[steps <= 10 * middle] if middle > 0 else steps
+    even = (steps[: max(len(steps) - 1, 1)] == steps[0]).all() and steps[-1] <= steps[0]
+    step = float(steps[0]) if even and steps[0] > 0 else float(steps.mean())
     return source_fps / step if step > 0 else source_fps
 
 

@@ -240,7 +240,9 @@ class InterpolateFrames:
                 "InterpolateFrames is for clips of poses alone", todo="interpolate before making segments"
             )
         rows = len(pose)
-        at = torch.linspace(0, rows - 1, self.num_frames)
+        at = torch.linspace(0, rows - 1, self.num_frames, dtype=torch.float64)
+        whole = at.round()
+        at = torch.where((at - whole).abs() < 1e-6, whole, at).to(pose.dtype)  # no trace of a neighbour by rounding
         low = at.long().clamp(max=max(rows - 2, 0))
         high = (low + 1).clamp(max=rows - 1)
         weight = at - low

@@ -12,7 +12,6 @@ import os
 import re
 import subprocess
 import sys
-import tempfile
 from functools import cache
 from pathlib import Path
 
@@ -432,15 +431,14 @@ def test_a_disk_that_is_away_for_a_moment(corpus, monkeypatch, caplog, number, t
 def test_a_full_disk_is_told_by_its_path_and_not_tried_again(tmp_path, monkeypatch):
     if not Path("/dev/full").exists():
         pytest.skip("no /dev/full here")
-    calls, plain = [], tempfile.NamedTemporaryFile
+    calls = []
 
-    def on_a_full_disk(*args, **kwargs):
+    def on_a_full_disk(path, *args, **kwargs):
         calls.append(args)
-        file = plain(*args, **kwargs)
-        file.file = Path("/dev/full").open("w", encoding="utf-8")  # noqa: SIM115  # closed with `file`
-        return file
+        with Path("/dev/full").open("w", encoding="utf-8") as file:
+            file.write("x" * 100_000)
 
-    monkeypatch.setattr(tempfile, "NamedTemporaryFile", on_a_full_disk)
+    monkeypatch.setattr(Path, "write_text", on_a_full_disk)
     with pytest.raises(OSError, match="No space left on device") as error:
         write_atomically(tmp_path / "scores.json", "{}")
     assert error.value.filename == str(tmp_path / "scores.json") and len(calls) == 1

@@ -29,15 +29,21 @@ class Watched(SignAttention):
         return super().training_step(batch, batch_idx)
 
 
-@pytest.mark.parametrize("settings", [{}, {"bucket": True}, {"frames_per_batch": 400}, {"num_workers": 2}], ids=str)
+@pytest.mark.parametrize(
+    "settings",
+    [{}, {"bucket": True}, {"frames_per_batch": 400}, {"num_workers": 2}, {"limit": 3}, {"limit": 0.5}],
+    ids=str,
+)
 @pytest.mark.parametrize("stop", [3, 4, 6])
 def test_a_run_that_was_stopped_sees_what_one_that_was_not_sees(settings, stop, simulated, tmp_path):
     root = str(simulated("Phoenix14T", samples=(8, 4, 4), seed=3))
+    settings = dict(settings)
+    limit = settings.pop("limit", 1.0)
 
     def fit(steps, **more):
         model = Watched(**SMALL, dropout=0.0, pos_dropout=0.0, optimizer=lambda p: torch.optim.SGD(p, lr=0.1))
         torch.manual_seed(0)
-        trainer = quick_trainer(tmp_path, max_steps=steps, limit_val_batches=0)
+        trainer = quick_trainer(tmp_path, max_steps=steps, limit_val_batches=0, limit_train_batches=limit)
         data = Phoenix14T(root, **{"batch_size": 2, **settings})
         trainer.fit(model, datamodule=data, **more)
         return trainer, model

@@ -111,7 +111,7 @@ def _read(path: Path, where: str) -> tuple[NDArray[np.float32], NDArray[np.float
         people = [[_part(person[part], size, part) for part, size in _PARTS.items()] for person in content["people"]]
     except KeyError as cause:
         raise _not_openpose(path, where, f"no {cause}") from cause
-    except (ValueError, TypeError, OSError, RecursionError) as cause:
+    except (ValueError, TypeError, OSError, OverflowError, RecursionError) as cause:
         raise _not_openpose(path, where, str(cause)) from cause
     if not people:
         return np.zeros((0, _POINTS, 2), np.float32), np.zeros((0, _POINTS), np.float32)

@@ -107,8 +107,9 @@ class LocalStore(Store):
         if found_ != expected:
             raise self._fault("a shard does not hold what the manifest says", path, expected, found_)
         note = header.note
-        if (note.get("ids"), note.get("id")) != (list(shard.ids), made.id):
-            found = f"{len(note.get('ids', []))} samples of {note.get('id')!r}"
+        told = {name: list(getattr(shard, name)) for name in ("ids", "rows", "frames", "fps", "jpeg")}
+        if {name: note.get(name) for name in told} != told or note.get("id") != made.id:
+            found = f"{len(note.get('ids', []))} samples of {note.get('id')!r}, or other rows, frames and rates"
             raise self._fault("a shard is not of this store", path, f"{len(shard.ids)} samples of {made.id!r}", found)
         return header
 

@@ -18,6 +18,8 @@ __all__ = ["FORMAT", "KINDS", "MANIFEST", "VERSION", "Extraction", "Kind", "Shar
 MANIFEST = "manifest.json"
 FORMAT, VERSION = "slt_zoo.store", 1
 Kind = Literal["features", "pose", "frames"]
+_AXES: dict[Kind, int] = {"features": 1, "pose": 2, "frames": 0}
+"""Axes of a row."""
 CONTAINERS = ("safetensors", "litdata")
 _FILES = {"safetensors": r"(train|dev|test)-\d{5}-of-\d{5}\.safetensors", "litdata": r"chunk-\d+-\d+\.bin"}
 KINDS: tuple[Kind, ...] = ("features", "pose", "frames")
@@ -55,6 +57,10 @@ class Extraction:
     dtype: str = "float16"
     points: tuple[str, ...] = ()
     id: str = ""
+
+    def signature(self) -> str:
+        """Id and weights: what a sample that travels alone says of its making."""
+        return f"{self.id} {self.weights}"
 
     def digest(self) -> str:
         """Eight characters that stand for the settings, without id and weights."""
@@ -146,7 +152,7 @@ class StoreManifest:
                 found="shards without it" if any(folder.glob("*.safetensors")) else "no store",
                 todo="copy the whole folder, or extract again with `slt-zoo extract`",
             ) from None
-        except (ValueError, OSError) as cause:
+        except (ValueError, OSError, RecursionError) as cause:
             raise _foreign(path, f"no JSON that can be read: {cause}") from cause
         if not isinstance(content, dict) or content.get("format") != FORMAT:
             raise _foreign(path, f'JSON without "format": "{FORMAT}"')
@@ -160,7 +166,7 @@ class StoreManifest:
             )
         try:
             return _parse(content)
-        except (KeyError, TypeError, ValueError, AttributeError) as cause:
+        except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as cause:
             raise _foreign(path, f"{type(cause).__name__}: {cause}") from cause
 
 
@@ -176,8 +182,20 @@ def _foreign(path: str, found: str) -> StoreError:
 def _parse(content: dict[str, Any]) -> StoreManifest:
     made = dict(content["made_by"])
     extraction = Extraction(**{**made, "points": tuple(made["points"])})
-    if extraction.kind not in KINDS or extraction.stride < 1 or extraction.window < 1:
-        raise ValueError(f"kind {extraction.kind!r}, stride {extraction.stride}, window {extraction.window}")
+    if extraction.kind not in KINDS or not all(_is_count(n) for n in (extraction.stride, extraction.window)):
+        raise ValueError(f"kind {extraction.kind!r}, stride {extraction.stride!r}, window {extraction.window!r}")
+    if not all(isinstance(text, str) for text in (extraction.id, extraction.extractor, *extraction.points)):
+        raise ValueError("names that are no strings")
+    shape = tuple(content["shape"])
+    if len(shape) != _AXES[extraction.kind] and (shape or content["complete"]):
+        raise ValueError(f"rows of shape {shape} for {extraction.kind}")
+    if not all(_is_count(n) for n in shape) or (extraction.points and shape and shape[0] != len(extraction.points)):
+        raise ValueError(f"rows of shape {shape} for {len(extraction.points)} points")
+    for name in ("media", "annotations", "unreadable"):
+        if not isinstance(content[name], dict):
+            raise ValueError(f"{name} is {content[name]!r}")
+    if not (isinstance(content["complete"], bool) and isinstance(content["simulated"], bool)):
+        raise ValueError("complete and simulated are true or false")
     shards = tuple(_parse_shard(entry, extraction.kind) for entry in content["shards"])
     known = {f.name for f in fields(StoreManifest)}
     plain = {k: v for k, v in content.items() if k in known - {"made_by", "shards", "shape", "code_version"}}
@@ -192,7 +210,7 @@ def _parse(content: dict[str, Any]) -> StoreManifest:
     return StoreManifest(
         made_by=extraction,
         shards=shards,
-        shape=tuple(int(n) for n in content["shape"]),
+        shape=shape,
         code_version=tuple(content["code_version"]),
         **plain,
     )
@@ -203,9 +221,25 @@ def _parse_shard(entry: dict[str, Any], kind: Kind) -> Shard:
         raise ValueError(f"shard {entry['file']!r} of split {entry['split']!r}")
     lists = {name: tuple(entry[name]) for name in ("ids", "rows", "frames", "fps", "jpeg")}
     counts = {len(values) for name, values in lists.items() if name != "jpeg" or kind == "frames"}
-    if counts != {len(lists["ids"])} or not all(isinstance(n, int) and n > 0 for n in lists["rows"]):
-        raise ValueError(f"lists of unequal length, or samples without rows, for {entry['file']!r}")
-    return Shard(file=entry["file"], split=cast(Split, entry["split"]), size=int(entry["size"]), **lists)
+    if counts != {len(lists["ids"])} or not _is_count(entry["size"]):
+        raise ValueError(f"lists of unequal length, or no size, for {entry['file']!r}")
+    for name in ("rows", "frames", "jpeg"):
+        if not all(_is_count(n) for n in lists[name]):
+            raise ValueError(f"{name} of {entry['file']!r} are not positive whole numbers")
+    if not all(isinstance(i, str) and i for i in lists["ids"]):
+        raise ValueError(f"ids of {entry['file']!r} are no strings")
+    if not all(rate is None or _is_rate(rate) for rate in lists["fps"]):
+        raise ValueError(f"frame rates of {entry['file']!r}")
+    return Shard(file=entry["file"], split=cast(Split, entry["split"]), size=entry["size"], **lists)
+
+
+def _is_count(value: Any) -> bool:
+    """A positive whole number of a size that something on a disk can have."""
+    return isinstance(value, int) and not isinstance(value, bool) and 0 < value < 2**62
+
+
+def _is_rate(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and 0 < value < 100_000
 
 
 def compare_fields(mine: StoreManifest, theirs: StoreManifest) -> Iterator[tuple[str, Any, Any]]:

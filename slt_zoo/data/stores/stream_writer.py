@@ -39,6 +39,7 @@ def write_stream(folder: Path, chunk_size: int = 64 << 20) -> Path:
     store = LocalStore(folder)
     goal = store.folder / STREAM
     made = store.folder / f".{STREAM}-{uuid.uuid4().hex}.tmp"
+    made_by = store.manifest.made_by.signature()
     shards: list[Shard] = []
     try:
         for split in SPLITS:
@@ -51,7 +52,7 @@ def write_stream(folder: Path, chunk_size: int = 64 << 20) -> Path:
             with warnings.catch_warnings():
                 warnings.filterwarnings("ignore", "An item was larger than the target chunk size")  # it may be
                 for number, sample_id in enumerate(ids):
-                    writer.add_item(number, save(store.read(sample_id), {"id": sample_id}))
+                    writer.add_item(number, save(store.read(sample_id), {"id": sample_id, "made_by": made_by}))
                 writer.done()
                 writer.merge(1)
             shards += _chunks(store, part, split, ids)

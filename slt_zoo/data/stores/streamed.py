@@ -109,6 +109,8 @@ class StreamedStore(Store):
 
     def __init__(self, place: str, manifest: StoreManifest, cache: Path | None) -> None:
         advice = "run the `slt-zoo extract ... --shards` that made it again, and copy the folder anew"
+        if not manifest.complete:
+            raise StoreError("the store is not finished", where=place, todo=_AGAIN)
         super().__init__(place, manifest, advice)
         self._cache = cache
         self._first: list[int] = []  # of each file's samples, which number in its split its first has
@@ -116,6 +118,7 @@ class StreamedStore(Store):
         for shard in manifest.shards:
             self._first.append(counts[shard.split])
             counts[shard.split] += len(shard.ids)
+        self._sized: set[int] = set()
         self._open: dict[Split, Any] = {}
         self._pid = os.getpid()
         self._last: tuple[str, dict[str, Tensor]] | None = None
@@ -152,7 +155,9 @@ class StreamedStore(Store):
         number, i = self.place(sample_id)
         shard, made = self.manifest.shards[number], self.manifest.made_by
         try:
-            tensors = load(bytes(self._samples(shard.split)[self._first[number] + i]))
+            self._check_size(number)
+            data = bytes(self._samples(shard.split)[self._first[number] + i])
+            tensors = load(data)
         except SafetensorError as cause:
             raise self._fault(sample_id, f"no safetensors: {cause}") from cause
         except StoreError:
@@ -164,9 +169,29 @@ class StreamedStore(Store):
         if made.kind == "frames":
             expected["jpeg"] = shard.jpeg[i]
         shape = tuple(tensors[made.kind].shape[1:]) if made.kind in tensors else ()
+        note = json.loads(data[8 : 8 + int.from_bytes(data[:8], "little")]).get("__metadata__", {})
+        if (note.get("id"), note.get("made_by")) != (sample_id, made.signature()):
+            found = f"{note.get('id')!r} of {note.get('made_by')!r}: the files are not those of this manifest"
+            raise self._fault(sample_id, found)
+        kinds = {str(tensors[name].dtype) for name in TENSORS[made.kind] if name in tensors}
+        if made.kind != "frames" and kinds != {f"torch.{made.dtype}"}:
+            raise self._fault(sample_id, f"numbers of {kinds}, expected {made.dtype}")
         if rows != expected or shape != self.manifest.shape:
             raise self._fault(sample_id, f"rows {rows} of shape {shape}, expected {expected}, {self.manifest.shape}")
         return tensors
+
+    def _check_size(self, number: int) -> None:
+        """A file on a disk has the size that the manifest says: litdata would wait for a cut one for minutes."""
+        shard = self.manifest.shards[number]
+        path = Path(self.name.removeprefix("local:")) / shard.split / shard.file
+        if number in self._sized or (is_url(self.name) and not self.name.startswith("local:")):
+            return
+        size = path.stat().st_size
+        if size != shard.size:
+            raise StoreError(
+                "a file of the store is cut off or damaged", where=path, expected=shard.size, found=size, todo=_AGAIN
+            )
+        self._sized.add(number)
 
     def _fault(self, sample_id: str, found: str) -> StoreError:
         where = f"sample {sample_id}, {self.name}"

@@ -133,6 +133,9 @@ class TestRefusals:
             writer.add_item(i, Attack())
         writer.done(), writer.merge(1)
         stream = open_store(folder)
+        with pytest.raises(StoreError, match="cut off or damaged"):
+            stream.read(stream.ids("dev")[0])
+        stream._check_size = lambda number: None  # should the sizes be right
         with pytest.raises(StoreError, match="index is not what the manifest says: refused"):
             stream.read(stream.ids("dev")[0])
         assert not (tmp_path / "owned").exists()
@@ -180,8 +183,27 @@ class TestRefusals:
         shutil.rmtree(folder / "dev")
         shutil.copytree(stores[1] / "pose" / "stream" / "dev", folder / "dev")
         stream = open_store(folder)
-        with pytest.raises(StoreError, match="index is not what"):
+        with pytest.raises(StoreError, match="cut off or damaged"):
             stream.read(stream.ids("dev")[0])
+
+    @pytest.mark.parametrize("what", ["ids", "made_by", "dtype"])
+    def test_another_sample_or_another_making_is_not_taken(self, stores, tmp_path, what):
+        """Files are called alike in every stream, so a copy that was cut short mixes two of them."""
+        folder = tmp_path / "s"
+        shutil.copytree(stores[1] / "features" / "stream", folder)
+        path = folder / "manifest.json"
+        content = json.loads(path.read_text(encoding="utf-8"))
+        if what == "ids":
+            content["shards"][0]["ids"].reverse()
+            content["shards"][0]["rows"] = [content["shards"][0]["rows"][0]] * len(content["shards"][0]["rows"])
+        elif what == "made_by":
+            content["made_by"]["weights"] = "other"
+        else:
+            content["made_by"]["dtype"] = "float32"
+        path.write_text(json.dumps(content), encoding="utf-8")
+        stream = open_store(folder)
+        with pytest.raises(StoreError, match="cannot be fetched"):
+            stream.read(stream.ids("train")[0])
 
     def test_addresses(self, stores, tmp_path, monkeypatch):
         monkeypatch.setenv("SLT_ZOO_CACHE", str(tmp_path / "cache"))

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, Protocol, get_args
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from slt_zoo.errors import UnknownNameError
+from slt_zoo.errors import ConfigError, UnknownNameError
 
 __all__ = [
     "SPLITS",
@@ -38,6 +38,7 @@ __all__ = [
 Split = Literal["train", "dev", "test"]
 SPLITS: tuple[Split, Split, Split] = ("train", "dev", "test")
 Modality = Literal["frames", "features", "pose", "none"]
+NEEDS = ("text", "gloss", "question", "segments")
 
 
 def as_split(name: str) -> Split:
@@ -310,6 +311,20 @@ class ClipPipeline:
     transform: TransformClip | None = None
     frame_size: int | tuple[int, int] | None = None
 
+    def __post_init__(self) -> None:
+        for name in ("select", "transform"):
+            step = getattr(self, name)
+            if step is not None and not callable(step):
+                raise ConfigError(
+                    f"{name} of a ClipPipeline can be called",
+                    found=type(step).__name__,
+                    todo="join several with Compose((a, b)) or ChainSelect((a, b))",
+                )
+        sizes = self.frame_size if isinstance(self.frame_size, tuple) else (self.frame_size,) * 2
+        fits = len(sizes) == 2 and all(isinstance(n, int) and n > 0 for n in sizes)
+        if self.frame_size is not None and not fits:
+            raise ConfigError("frame_size is (H, W) or the shorter side, in pixels", found=self.frame_size)
+
 
 @dataclass(frozen=True)
 class DataFacts:
@@ -338,7 +353,8 @@ class InputSpec:
 
     Attributes:
         modality: which input is decoded; ``"none"`` for models of text alone.
-        needs: further things without which it cannot work: ``"text"``, ``"gloss"``, ``"question"``, ``"segments"``.
+        needs: further things without which it cannot work: ``"text"``, ``"gloss"``, ``"question"``, ``"segments"``
+            (where the pipeline makes none of the clip's labels, `slt_zoo.data.sign_segments.SignSegments` does).
         train: pipeline of the training split.
         evaluation: pipeline of every other use; draws nothing at random unless the model says so.
         feature_id: id of the feature store that the recipe was made for.
@@ -349,6 +365,15 @@ class InputSpec:
     train: ClipPipeline = ClipPipeline()
     evaluation: ClipPipeline = ClipPipeline()
     feature_id: str | None = None
+
+    def __post_init__(self) -> None:
+        known = get_args(Modality)
+        if self.modality not in known:
+            raise UnknownNameError("modality", self.modality, known)
+        object.__setattr__(self, "needs", frozenset(self.needs))
+        for need in sorted(self.needs):
+            if need not in NEEDS:
+                raise UnknownNameError("need of a model", need, NEEDS)
 
 
 @dataclass(eq=False)

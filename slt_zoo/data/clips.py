@@ -17,8 +17,9 @@ from slt_zoo.data.readers.base import NPY_FAULTS
 from slt_zoo.data.retry import retry_read
 from slt_zoo.data.samplers import Key
 from slt_zoo.data.selection import effective_fps
+from slt_zoo.data.sign_segments import SignSegments
 from slt_zoo.data.workers import give_back_memory
-from slt_zoo.errors import MediaError
+from slt_zoo.errors import ConfigError, MediaError
 from slt_zoo.types import Batch, Clip, InputSpec, Media, Sample
 
 __all__ = ["ClipDataset", "Unreadable", "read_clip"]
@@ -71,7 +72,15 @@ def read_clip(
         clip = replace(
             clip, index=index, fps=None if source_fps is None else effective_fps(source_fps, index), **fields
         )
-    return clip if pipeline.transform is None else pipeline.transform(clip, rng)
+    if pipeline.transform is not None:
+        clip = pipeline.transform(clip, rng)
+        if not isinstance(clip, Clip):
+            raise ConfigError(
+                f"a transform gave back {type(clip).__name__}, not a clip", where=f"{pipeline.transform!r}"
+            )
+    if "segments" in spec.needs and clip.segments is None:
+        clip = SignSegments()(clip, rng)
+    return clip
 
 
 def _source_frames(media: Media, rows: int) -> set[int]:

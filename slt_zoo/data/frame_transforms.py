@@ -33,6 +33,16 @@ __all__ = [
 _AT_ONCE = 16
 
 
+def _require(fits: bool, transform: TransformClip, what: str) -> None:
+    """Arguments are checked when a transform is made: in training a draw may come late."""
+    if not fits:
+        raise ConfigError(f"{type(transform).__name__} needs {what}", found=repr(transform))
+
+
+def _is_size(size: object) -> bool:
+    return isinstance(size, tuple) and len(size) == 2 and all(isinstance(n, int) and n > 0 for n in size)
+
+
 def _frames(clip: Clip, transform: TransformClip) -> Tensor:
     if clip.frames is None:
         raise ConfigError(
@@ -51,6 +61,10 @@ class ResizeFrames:
     """
 
     size: int | tuple[int, int]
+
+    def __post_init__(self) -> None:
+        whole = isinstance(self.size, int) and self.size > 0
+        _require(whole or _is_size(self.size), self, "a size (H, W) or a shorter side, in pixels")
 
     def __call__(self, clip: Clip, rng: np.random.Generator) -> Clip:
         """See `TransformClip`."""
@@ -72,6 +86,9 @@ class CropFrames:
 
     size: tuple[int, int]
     random: bool = False
+
+    def __post_init__(self) -> None:
+        _require(_is_size(self.size), self, "a size (H, W) in pixels")
 
     def __call__(self, clip: Clip, rng: np.random.Generator) -> Clip:
         """See `TransformClip`.
@@ -109,6 +126,7 @@ class ResizedCropFrames:
     ratio: tuple[float, float] = (0.75, 4 / 3)
 
     def __post_init__(self) -> None:
+        _require(_is_size(self.size), self, "a size (H, W) in pixels")
         if not (0 < self.area[0] <= self.area[1] <= 1 and 0 < self.ratio[0] <= self.ratio[1]):
             raise ConfigError(
                 "ResizedCropFrames needs 0 < least <= greatest area <= 1 and 0 < least <= greatest ratio",
@@ -143,6 +161,9 @@ class MirrorFrames:
 
     p: float = 0.5
 
+    def __post_init__(self) -> None:
+        _require(0 <= self.p <= 1, self, "a probability")
+
     def __call__(self, clip: Clip, rng: np.random.Generator) -> Clip:
         """See `TransformClip`."""
         frames = _frames(clip, self)
@@ -166,6 +187,10 @@ class AffineFrames:
     scale: float = 0.0
     shift: float = 0.0
     p: float = 0.5
+
+    def __post_init__(self) -> None:
+        fits = 0 <= self.p <= 1 and 0 <= self.scale < 1 and self.shift >= 0 and self.rotate_deg >= 0
+        _require(fits, self, "a probability, a scale below 1, and no negative limit")
 
     def __call__(self, clip: Clip, rng: np.random.Generator) -> Clip:
         """See `TransformClip`."""
@@ -219,6 +244,11 @@ class ColourFrames:
     hue: float = 0.0
     p: float = 0.5
 
+    def __post_init__(self) -> None:
+        amounts = (self.brightness, self.contrast, self.saturation)
+        fits = 0 <= self.p <= 1 and min(amounts) >= 0 and 0 <= self.hue <= 0.5
+        _require(fits, self, "a probability, no negative amount, and a hue of at most 0.5")
+
     def __call__(self, clip: Clip, rng: np.random.Generator) -> Clip:
         """See `TransformClip`."""
         frames = _frames(clip, self)
@@ -262,6 +292,9 @@ class DropFrames:
     """
 
     p: float
+
+    def __post_init__(self) -> None:
+        _require(0 <= self.p <= 1, self, "a probability")
 
     def __call__(self, clip: Clip, rng: np.random.Generator) -> Clip:
         """See `TransformClip`.

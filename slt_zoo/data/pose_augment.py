@@ -16,7 +16,7 @@ from torch import Tensor
 
 from slt_zoo.data.pose_layouts import mirror_points
 from slt_zoo.data.transforms import pose_of
-from slt_zoo.errors import ConfigError, first_few
+from slt_zoo.errors import ConfigError, UnknownNameError, first_few
 from slt_zoo.types import Clip
 
 __all__ = ["DropParts", "DropPoints", "PoseJitter", "SpatialAugment"]
@@ -125,8 +125,15 @@ class DropPoints:
         _probability(self.p, "DropPoints")
 
     def __call__(self, clip: Clip, rng: np.random.Generator) -> Clip:
-        """See `TransformClip`."""
+        """See `TransformClip`.
+
+        Raises:
+            ConfigError: a point that is to stay is not among the clip's.
+        """
         pose, conf = pose_of(clip, self)
+        for name in self.keep:
+            if name not in clip.points:
+                raise UnknownNameError("point to keep", name, clip.points)
         drawn = rng.random(len(clip.points)) < self.p
         gone = torch.from_numpy(drawn & ~np.isin(np.array(clip.points), self.keep))
         return _without(clip, pose, conf, gone.expand(len(pose), -1))

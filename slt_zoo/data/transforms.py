@@ -39,6 +39,10 @@ class Compose:
 
     steps: tuple[TransformClip, ...]
 
+    def __post_init__(self) -> None:
+        if not isinstance(self.steps, tuple | list) or not all(callable(step) for step in self.steps):
+            raise ConfigError("Compose takes a tuple of transforms: Compose((a, b))", found=repr(self.steps))
+
     def __call__(self, clip: Clip, rng: np.random.Generator) -> Clip:
         """See `TransformClip`."""
         for step in self.steps:

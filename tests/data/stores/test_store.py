@@ -6,119 +6,23 @@ import json
 import multiprocessing
 import pickle
 from dataclasses import replace
-from io import BytesIO
 from pathlib import Path
 
-import numpy as np
 import pytest
 import torch
-from PIL import Image
 from safetensors import safe_open
+from store_samples import POINTS, builder, extraction, records, write
 
 from slt_zoo.data.readers import open_reader
 from slt_zoo.data.stores import is_store, open_store
-from slt_zoo.data.stores.manifest import Extraction, StoreManifest
+from slt_zoo.data.stores.manifest import StoreManifest
 from slt_zoo.data.stores.naming import extract_command, extraction_id
-from slt_zoo.data.stores.writer import PieceWriter, Record, StoreBuilder
+from slt_zoo.data.stores.writer import PieceWriter, StoreBuilder
 from slt_zoo.errors import MediaError, StoreError
-
-POINTS = ("body.nose", "left_hand.wrist")
-
-
-def extraction(kind="features", **changes) -> Extraction:
-    given = {
-        "features": {"extractor": "timm:resnet18", "settings": {"seed": 0, "size": (64, 48)}, "weights": "cafe"},
-        "pose": {"extractor": "pose", "dtype": "float32", "points": POINTS},
-        "frames": {"extractor": "frames", "settings": {"quality": 90}, "dtype": "jpeg"},
-    }[kind]
-    made = Extraction(**{"kind": kind, **given, **changes})
-    return replace(made, id=extraction_id(made.extractor, {"seed": "0"}, made.digest()))
-
-
-def builder(folder, made=None, shard_size=4000, **changes) -> StoreBuilder:
-    given = {"corpus": "Phoenix14T", "media": {}, "simulated": False, "annotations": {"train": "aa", "dev": "bb"}}
-    return StoreBuilder(folder, StoreManifest(made or extraction(), **{**given, **changes}), shard_size)
-
-
-def records(count=9, split="train", kind="features") -> list[Record]:
-    draw = torch.Generator().manual_seed(len(split))
-    made = []
-    for i in range(count):
-        rows = 3 + i
-        if kind == "features":
-            tensors = {"features": torch.randn(rows, 40, generator=draw)}
-        elif kind == "pose":
-            tensors = {"pose": torch.rand(rows, 2, 3, generator=draw), "conf": torch.rand(rows, 2, generator=draw)}
-        else:
-            images = [jpeg(np.full((8, 6, 3), 10 * i + t, dtype=np.uint8)) for t in range(rows)]
-            ends = torch.tensor([len(b) for b in images]).cumsum(0)
-            tensors = {"ends": ends, "jpeg": torch.frombuffer(bytearray(b"".join(images)), dtype=torch.uint8)}
-        made.append(Record(f"{split}/s{i}", split, tensors, frames=rows, fps=25.0 + i))
-    return made
-
-
-def jpeg(image) -> bytes:
-    file = BytesIO()
-    Image.fromarray(image).save(file, "JPEG", quality=90)
-    return file.getvalue()
-
-
-def write(folder, made=None, kind="features", seconds=1e9, splits=("train", "dev"), **changes) -> StoreBuilder:
-    store = builder(folder, made or extraction(kind), **changes)
-    store.begin()
-    store.reopen()
-    order = {split: [r.id for r in records(split=split, kind=kind)] for split in splits}
-    writer = PieceWriter(store, seconds=seconds)
-    for split in splits:
-        wanted = set(store.missing(split, order[split]))
-        for record in records(split=split, kind=kind):
-            if record.id in wanted:
-                writer.add(record)
-    writer.flush()
-    store.finish(order)
-    return store
 
 
 def files(folder: Path) -> dict[str, bytes]:
     return {p.name: p.read_bytes() for p in folder.iterdir()}
-
-
-def _first(content, name, value):
-    content["shards"][0][name] = value if name == "size" else [value, *content["shards"][0][name][1:]]
-
-
-@pytest.mark.parametrize("kind", ["features", "pose"])
-@pytest.mark.parametrize(
-    "damage",
-    [
-        *(lambda c, v=v: _first(c, "fps", v) for v in (-25, 0, float("nan"), float("inf"), True, "25", [1], 10**400)),
-        *(lambda c, v=v: _first(c, "frames", v) for v in (-5, 0, 10**30, "7", 1.5, [1])),
-        *(lambda c, v=v: _first(c, "size", v) for v in (float("inf"), -1, "9")),
-        *(lambda c, v=v: _first(c, "ids", v) for v in (7, "", None)),
-        *(lambda c, v=v: c.update(shape=v) for v in ([], [float("inf")] * 2, ["a"], [3, 3, 3])),
-        *(lambda c, v=v: c["made_by"].update(stride=v) for v in (1.5, 0, 10**30, "1")),
-        lambda c: c["made_by"].update(points=["a", "b", "c"]),
-        lambda c: c.update(complete="no"),
-        lambda c: c.update(media=[]),
-        lambda c: c.update(annotations=[]),
-        lambda c: _first(c, "rows", c["shards"][0]["rows"][0] + 1) or c["shards"][0]["rows"].__setitem__(-1, 1),
-    ],
-)
-def test_a_manifest_that_was_changed_is_refused(kind, damage, tmp_path):
-    write(tmp_path / "s", kind=kind)
-    path = tmp_path / "s" / "manifest.json"
-    content = json.loads(path.read_text(encoding="utf-8"))
-    damage(content)
-    path.write_text(json.dumps(content), encoding="utf-8")
-    with pytest.raises(StoreError):
-        open_store(tmp_path / "s")
-
-
-def test_a_deep_manifest_is_refused(tmp_path):
-    write(tmp_path / "s")
-    (tmp_path / "s" / "manifest.json").write_text("[" * 100_000, encoding="utf-8")
-    with pytest.raises(StoreError, match="damaged"):
-        open_store(tmp_path / "s")
 
 
 class TestReading:

@@ -34,13 +34,14 @@ def open_corpus(name: str, root: str, words: Sequence[str] = (), **given: Any) -
         raise UnknownNameError("corpus", name, slt_zoo._CORPORA)
     corpus = getattr(slt_zoo, name)
     arguments = {argument: value for argument, value in given.items() if value is not None}
-    known = [n for cls in inspect.getmro(corpus) if cls is not object for n in inspect.signature(cls).parameters]
+    classes = [cls for cls in inspect.getmro(corpus) if cls.__module__.startswith("slt_zoo")]
+    known = {n for cls in classes for n in inspect.signature(cls).parameters} - {"base", "root", "args", "kwargs"}
     for word in words:
         argument, equals, value = word.partition("=")
         if not equals:
             raise ConfigError("--set takes NAME=VALUE", found=word)
         if argument not in known:
-            raise UnknownNameError(f"argument of {name}", argument, [n for n in known if n != "base"])
+            raise UnknownNameError(f"argument of {name}", argument, known)
         arguments[argument] = yaml.safe_load(value)
     data: SLTDataModule = corpus(root, **arguments)
     return data

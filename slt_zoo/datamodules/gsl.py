@@ -9,7 +9,7 @@ Visual Computing Lab, CERTH. Nothing is downloaded.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any, ClassVar, Literal
@@ -60,8 +60,9 @@ class GSL(SLTDataModule):
     Lists of splits and annotation are searched below ``root`` by name, and joined on the path without the scenario in
     front, ``<take>/<sentence>``, which is the id. Glosses and texts are the annotation's, also where a list has other
     glosses (told with their number). Frames lie in ``<scenario>/<take>/<sentence>`` or, where the archives were
-    unpacked in one place, ``<take>/<sentence>``. Poses and features lie alike, a file for the folder of a sentence:
-    ``<take>/<sentence>.npy``, with any levels in front.
+    unpacked in one place, ``<take>/<sentence>``; where there are none, videos are looked for under the same names, and
+    ``frames`` names another folder. Poses and features lie alike, a file for the folder of a sentence:
+    ``<take>/<sentence>.npy``, with any levels in front, or in a file of many samples, see `MediaFinder.find`.
 
     Twelve samples have an empty text in the release. Models of glosses see them; for models that need text they are
     left out of all splits, which is told and written beside every score: in ``si`` translation is evaluated on 587 and
@@ -227,24 +228,16 @@ class GSL(SLTDataModule):
 
     def locate(self, sample: Sample) -> dict[str, Media]:
         """Frames, poses, features and sign boundaries, as far as their folders exist."""
-        poses = self.root / "poses" if self.poses is None else Path(self.poses).expanduser()
-        places: dict[str, tuple[Path | None, tuple[str, ...]]] = {
-            "frames": (self.root, ("",)),
-            "pose": (poses, (".pose", ".npy")),
-            "features": (named_folder(self.root, self.features, "features"), (".npy",)),
-            "segments": (named_folder(self.root, self.segments, ""), (".npy",)),
-        }
-        found: dict[str, Media] = {}
-        for kind, (folder, suffixes) in places.items():
-            suffix = next((s for s in suffixes if folder is not None and self._takes_with(folder, s)), None)
-            if folder is None or suffix is None:
-                continue
-            take, sentence = sample.id.split("/")
-            home = self._takes_with(folder, suffix).get(take) or folder / str(sample.meta["scenario"]) / take
-            fps = None if suffix == ".pose" else self.fps  # a .pose file knows its rate
-            layout = self.pose_layout if kind == "pose" else None
-            found[kind] = Media(str(home / f"{sentence}{suffix}"), fps=fps, layout=layout)
-        return found
+        frames = self.root if self.frames is None else named_folder(self.root, self.frames, "")
+        return self.find_media(sample, frames, self.pose_layout, self._file_of)
+
+    def _file_of(self, folder: Path, suffixes: Sequence[str], sample: Sample) -> tuple[str, str] | None:
+        suffix = next((s for s in suffixes if self._takes_with(folder, s)), None)
+        if suffix is None:
+            return None
+        take, sentence = sample.id.split("/")
+        home = self._takes_with(folder, suffix).get(take) or folder / str(sample.meta["scenario"]) / take
+        return str(home / f"{sentence}{suffix}"), suffix
 
     def _takes_with(self, folder: Path, suffix: str) -> dict[str, Path]:
         """Takes below a folder that hold sentences of this suffix (empty: folders), by name.

@@ -14,7 +14,7 @@ from slt_zoo.data.listing import is_folder
 from slt_zoo.errors import MediaError
 from slt_zoo.types import SPLITS, Split
 
-__all__ = ["SPLIT_MARK", "Place", "exists_for_a_split", "find_place", "names_of"]
+__all__ = ["SPLIT_MARK", "Place", "exists_for_a_split", "find_place", "names_of", "suffixes_in"]
 
 SPLIT_MARK = "{split}"
 """Stands for the split in the path of a file of many samples."""
@@ -85,14 +85,24 @@ def find_place(root: Path, split: Split, suffixes: Sequence[str]) -> Place | Non
     for folder in (*(root / name for name in names_of(split)), root):
         if not folder.is_dir():
             continue
-        found: dict[str, list[str]] = {}
-        try:
-            with os.scandir(folder) as entries:
-                for e in entries:
-                    found.setdefault("" if is_folder(e) else os.path.splitext(e.name)[1], []).append(e.name)  # noqa: PTH122  # no Path a file
-        except OSError as cause:
-            raise MediaError(f"cannot list the folder: {cause.strerror or cause}", where=repr(str(folder))) from cause
+        found = suffixes_in(folder)
         for suffix in suffixes:
             if suffix in found and not (suffix == "" and folder == root and (root / split).is_dir()):
                 return Place(folder, suffix, tuple(sorted(found[suffix])) if suffix else ())
     return None
+
+
+def suffixes_in(folder: Path) -> dict[str, list[str]]:
+    """Names in a folder by their suffix; folders have an empty one.
+
+    Raises:
+        MediaError: it cannot be listed.
+    """
+    found: dict[str, list[str]] = {}
+    try:
+        with os.scandir(folder) as entries:
+            for e in entries:
+                found.setdefault("" if is_folder(e) else os.path.splitext(e.name)[1], []).append(e.name)  # noqa: PTH122  # no Path a file
+    except OSError as cause:
+        raise MediaError(f"cannot list the folder: {cause.strerror or cause}", where=repr(str(folder))) from cause
+    return found

@@ -19,6 +19,7 @@ from lightning.pytorch.utilities import rank_zero_warn
 from slt_zoo.data.base import Expected, SLTDataModule
 from slt_zoo.data.locations import FolderTree, named_folder
 from slt_zoo.data.official import Entry, read_gsl, read_gsl_list
+from slt_zoo.data.places import suffixes_in
 from slt_zoo.errors import AnnotationError, ConfigError, DatasetNotFoundError, first_few
 from slt_zoo.types import SPLITS, Media, Sample, Split
 
@@ -96,7 +97,7 @@ class GSL(SLTDataModule):
         self.scheme, self.pose_layout = split, pose_layout
         self.expected = _EXPECTED[split]  # type: ignore[misc]  # the two schemes are two releases of one corpus
         self.signers_apart = split == "si"
-        self._takes: dict[tuple[Path, str], dict[str, Path]] = {}
+        self._takes: dict[Path, dict[str, dict[str, Path]]] = {}
         self._unlisted_told = False
 
     # Annotation.
@@ -232,26 +233,26 @@ class GSL(SLTDataModule):
         return self.find_media(sample, frames, self.pose_layout, self._file_of)
 
     def _file_of(self, folder: Path, suffixes: Sequence[str], sample: Sample) -> tuple[str, str] | None:
-        suffix = next((s for s in suffixes if self._takes_with(folder, s)), None)
+        takes = self._takes_in(folder)
+        suffix = next((s for s in suffixes if s in takes), None)
         if suffix is None:
             return None
         take, sentence = sample.id.split("/")
-        home = self._takes_with(folder, suffix).get(take) or folder / str(sample.meta["scenario"]) / take
+        home = takes[suffix].get(take) or folder / str(sample.meta["scenario"]) / take
         return str(home / f"{sentence}{suffix}"), suffix
 
-    def _takes_with(self, folder: Path, suffix: str) -> dict[str, Path]:
-        """Takes below a folder that hold sentences of this suffix (empty: folders), by name.
+    def _takes_in(self, folder: Path) -> dict[str, dict[str, Path]]:
+        """Takes below a folder by the suffix of the sentences that they hold (empty: folders), and by name.
 
         What they hold is asked, since poses may lie under the same names beside the frames.
         """
-        if (folder, suffix) not in self._takes:
+        if folder not in self._takes:
             tree = self._tree if folder == self.root else _tree(folder)
-            known: dict[str, Path] = {}
+            known = self._takes[folder] = {}
             for take in tree.folders(lambda name: _TAKE.fullmatch(name) is not None):
-                if take.name not in known and _holds(take, suffix):
-                    known[take.name] = take
-            self._takes[folder, suffix] = known
-        return self._takes[folder, suffix]
+                for suffix in suffixes_in(take):
+                    known.setdefault(suffix, {}).setdefault(take.name, take)
+        return self._takes[folder]
 
     def media_advice(self, modality: str) -> str:
         """What a person can do when media are missing."""
@@ -263,10 +264,6 @@ class GSL(SLTDataModule):
 def _tree(folder: Path) -> FolderTree:
     """Takes are not entered, and neither are depth images, which lie under the same names as those of colour."""
     return FolderTree(folder, lambda name: _TAKE.fullmatch(name) is not None or "depth" in name.lower())
-
-
-def _holds(folder: Path, suffix: str) -> bool:
-    return any(path.is_dir() if suffix == "" else path.suffix == suffix for path in folder.iterdir())
 
 
 def _key(path: str) -> str:

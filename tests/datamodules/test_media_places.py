@@ -393,5 +393,12 @@ def test_poses_of_one_video_are_not_those_of_a_corpus(corpus, tmp_path):
 
 
 @pytest.mark.parametrize("name", LAYOUTS)
-def test_all_kinds_can_be_simulated(name):
-    assert {"frames", "video", "pose", "features", "labels"} <= set(layout_of(name).places)
+def test_all_kinds_are_simulated_and_found_together(name, tmp_path):
+    kinds = ("frames", "video", "pose", "features")
+    root = simulate(name, tmp_path, (3, 2, 2), seed=3, render=kinds, frame_size=(64, 48))
+    assert {"labels", *kinds} <= set(layout_of(name).places)
+    data = getattr(slt_zoo, name)(str(root), features="simulated", segments="labels")
+    assert set(data.manifest("test")[0].media) == {"frames", "pose", "features", "segments"}
+    for spec in (FEATURES, POSE, FRAMES):
+        data.bind(spec, SPLITS)
+        assert [i for batch in data.loader("test") for i in batch.id] == data.manifest("test").ids

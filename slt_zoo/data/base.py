@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
@@ -16,14 +16,15 @@ from torch.utils.data import DataLoader
 
 from slt_zoo.data.checks import check_needs, check_splits_apart, find_missing_media, report_texts, shared_texts
 from slt_zoo.data.clips import ClipDataset
+from slt_zoo.data.locations import named_folder
 from slt_zoo.data.manifest import Manifest
 from slt_zoo.data.media_checks import first_look
-from slt_zoo.data.places import Place, find_place
+from slt_zoo.data.media_finder import FilesOf, MediaFinder, check_timing
+from slt_zoo.data.places import exists_for_a_split
 from slt_zoo.data.published import Expected, differences
-from slt_zoo.data.readers import skels_ids
 from slt_zoo.data.samplers import TrainBatches, TrainLoader
 from slt_zoo.data.stores import Store
-from slt_zoo.data.stores.attached import attach, check_feature_id, compare_with_corpus, find_stores
+from slt_zoo.data.stores.attached import attach, check_feature_id, compare_with_corpus, find_stores, refuse_timing
 from slt_zoo.data.stores.naming import extract_command
 from slt_zoo.data.subsets import choose_share, choose_subset, empty_texts, incomplete, without
 from slt_zoo.errors import ConfigError, DatasetError, MissingMediaError, first_few
@@ -47,10 +48,13 @@ class SLTDataModule(LightningDataModule):
         frames_per_batch: budget instead of ``batch_size``: longest sample times samples of a training batch.
         bucket: put training samples of like length into the same batch.
         num_workers: processes that read media.
-        poses: folder or file of poses, where they do not lie in the corpus; or a store of them.
-        features: folder or store of features: a path, or a name below the corpus's ``features``.
-        frames: store of resized frames, likewise.
+        poses: folder, file of many samples (``{split}`` in its name stands for the split) or store of poses, where they
+            do not lie in the corpus.
+        features: folder, file or store of features, likewise: a path, or a name below the corpus's ``features``.
+        frames: folder of frames or videos, as far as the corpus says so; or a store of resized frames.
         segments: id of per-frame sign boundaries, or a folder of them.
+        feature_stride: video frames between two vectors of features that are no store; not said: one vector a frame.
+        feature_window: video frames that one such vector sees.
         subset: folder of ``<split>.files`` or ``<split>.txt`` with an id a line; a split that has none stays whole.
         train_fraction: share of the training split that is used, chosen by a hash of the ids.
         on_bad_sample: ``"error"``, or ``"skip"`` what cannot be read; skipping holds for training only, since an
@@ -90,6 +94,8 @@ class SLTDataModule(LightningDataModule):
         features: str | None = None,
         frames: str | None = None,
         segments: str | None = None,
+        feature_stride: int | None = None,
+        feature_window: int | None = None,
         subset: str | None = None,
         train_fraction: float = 1.0,
         on_bad_sample: Literal["error", "skip"] = "error",
@@ -106,6 +112,7 @@ class SLTDataModule(LightningDataModule):
                 "num_workers must be at least 0 and frames_per_batch at least 1",
                 found=f"num_workers={num_workers}, frames_per_batch={frames_per_batch}",
             )
+        check_timing(features, feature_stride, feature_window)
         self.root = Path(root).expanduser()
         self.batch_size, self.eval_batch_size = batch_size, eval_batch_size or batch_size
         self.frames_per_batch, self.bucket = frames_per_batch, bucket
@@ -121,8 +128,7 @@ class SLTDataModule(LightningDataModule):
         self.annotation_hashes: dict[Split, str] = {}
         self._manifests: dict[Split, Manifest] = {}
         self._spec: InputSpec | None = None
-        self._places: dict[tuple[Path, Split], Place | None] = {}
-        self._skel_ids: dict[Path, frozenset[str]] = {}
+        self.finder = MediaFinder(self.fps, feature_stride, feature_window)
 
     # What a corpus writes.
 
@@ -207,7 +213,10 @@ class SLTDataModule(LightningDataModule):
     @cached_property
     def stores(self) -> dict[str, Store]:
         """The stores that ``features``, ``poses`` and ``frames`` name, by kind of media."""
-        return find_stores(self.corpus_folder(), {"features": self.features, "pose": self.poses, "frames": self.frames})
+        named = {"features": self.features, "pose": self.poses, "frames": self.frames}
+        stores = find_stores(self.corpus_folder(), named)
+        refuse_timing(stores.get("features"), self.finder.stride, self.finder.window)
+        return stores
 
     def facts(self) -> DataFacts:
         """What a model records about its data."""
@@ -330,62 +339,38 @@ class SLTDataModule(LightningDataModule):
 
     # What corpora build `locate` from.
 
-    def find_media(self, sample: Sample, frames: Path | None, pose_layout: str | None = None) -> dict[str, Media]:
-        """Frames, poses, features and sign boundaries of a sample, as far as their folders exist.
+    def find_media(
+        self, sample: Sample, frames: Path | None, pose_layout: str | None = None, files: FilesOf | None = None
+    ) -> dict[str, Media]:
+        """Frames, poses, features and sign boundaries of a sample, as far as they are anywhere; see `MediaFinder.find`.
 
-        Poses lie in ``poses/`` of the corpus or where ``poses`` says: a file ``.pose`` or ``.npy`` a sample, with or
-        without a level for the split, or ``<split>.skels(.gz)`` with its ``.files``. The declared number of frames is
+        Poses lie in ``poses/`` of the corpus or where ``poses`` says. The declared number of frames is
         ``sample.meta["num_frames"]``, where the annotation has one.
 
         Args:
             sample: whose media.
-            frames: folder with a folder of frames a sample, with or without a level for the split.
+            frames: folder with a folder of images, or a video, a sample, with or without a level for the split.
             pose_layout: layout of ``.npy`` poses, where the number of points does not tell it.
+            files: see `MediaFinder.find`.
         """
-        count: int | None = sample.meta.get("num_frames")
-        found: dict[str, Media] = {}
-        places: dict[str, tuple[Path | None, tuple[str, ...]]] = {
-            "frames": (frames, ("",)),
-            "features": (self._named(self.features, "features"), (".npy",)),
-            "segments": (self._named(self.segments, ""), (".npy",)),
+        places = {
+            "frames": frames,
+            "features": self._named(self.features, "features"),
+            "segments": self._named(self.segments, ""),
+            "pose": self.corpus_folder() / "poses" if self.poses is None else Path(self.poses).expanduser(),
         }
-        for kind, (folder, suffixes) in places.items():
-            place = None if folder is None else self.place(folder, sample.split, suffixes)
-            if place is not None:
-                found[kind] = Media(place.path(sample.id), fps=self.fps, num_frames=count)
-        pose = self._find_pose(sample, pose_layout, count)
-        return found if pose is None else {**found, "pose": pose}
-
-    def _find_pose(self, sample: Sample, layout: str | None, count: int | None) -> Media | None:
-        folder = self.corpus_folder() / "poses" if self.poses is None else Path(self.poses).expanduser()
-        if not folder.exists():
-            return None
-        for suffix in (".skels", ".skels.gz"):
-            path = folder / f"{sample.split}{suffix}"
-            if path.is_file():
-                if path not in self._skel_ids:
-                    self._skel_ids[path] = frozenset(skels_ids(path))
-                if sample.id not in self._skel_ids[path]:
-                    return None
-                return Media(str(path), fps=self.fps, num_frames=count, layout="skels50", item=sample.id)
-        place = self.place(folder, sample.split, (".pose", ".npy"))
-        if place is None:
-            return None
-        fps = None if place.suffix == ".pose" else self.fps  # a .pose file knows its rate, an array does not
-        return Media(place.path(sample.id), fps=fps, num_frames=count, layout=layout)
+        found: dict[str, Media] = {}
+        for kind, place in places.items():
+            if place is None or kind in self.stores:
+                continue
+            media = self.finder.find(kind, place, sample, pose_layout, files)
+            if media is not None:
+                found[kind] = media
+        return found
 
     def _named(self, name: str | None, below: str) -> Path | None:
-        """A folder given by path, or by its name inside the corpus."""
-        if name is None:
-            return None
-        inside = self.corpus_folder() / below / name
-        return inside if inside.is_dir() else Path(name).expanduser()
-
-    def place(self, folder: Path, split: Split, suffixes: Sequence[str]) -> Place | None:
-        """`find_place`, asked once a folder and split."""
-        if (folder, split) not in self._places:
-            self._places[folder, split] = find_place(folder, split, suffixes)
-        return self._places[folder, split]
+        """A folder or file given by path, or by its name inside the corpus."""
+        return named_folder(self.corpus_folder(), name, below)
 
     # Inside.
 
@@ -476,7 +461,7 @@ class SLTDataModule(LightningDataModule):
         argument = {"pose": "data.poses"}.get(modality, f"data.{modality}")
         place = given[modality]
         make = "" if modality == "segments" else ", or make a store with `slt-zoo extract`"
-        if place is not None and not Path(place).expanduser().exists():
+        if place is not None and not exists_for_a_split(Path(place).expanduser()):
             return f"{argument}={place} is no folder here: correct the path{make}"
         return f"pass {argument}=<folder>{make}"
 

@@ -83,11 +83,14 @@ def read_clip(
     return clip
 
 
-def _source_frames(media: Media, rows: int) -> set[int]:
-    """How many frames the video of so many rows may have; an extractor's last stride may be a short one."""
+def _source_frames(media: Media, rows: int) -> range | set[int]:
+    """How many frames the video of so many rows may have.
+
+    An extractor's last stride may be a short one, or be left out like the last window.
+    """
     stride = media.stride or 1
-    declared = set() if stride == 1 or media.num_frames is None else {media.num_frames}
-    return {rows * stride} | declared
+    fits = range((rows - 1) * stride + 1, rows * stride + max(media.window or 1, stride))
+    return fits if stride == 1 or media.num_frames is None else {*fits, media.num_frames}
 
 
 def _read_labels(media: Media, sample_id: str) -> Tensor:

@@ -8,23 +8,24 @@ from functools import cached_property
 from pathlib import Path
 
 from slt_zoo.data.listing import is_folder
+from slt_zoo.data.places import exists_for_a_split
 from slt_zoo.errors import DatasetError
 
 __all__ = ["FolderTree", "named_folder"]
 
 
 def named_folder(corpus: Path, name: str | None, below: str) -> Path | None:
-    """A folder given by path, or by its name inside the corpus.
+    """A folder or file given by path, or by its name inside the corpus.
 
     Args:
         corpus: folder of the corpus.
-        name: what the person gave; None: nothing.
+        name: what the person gave, see `find_bundle`; None: nothing.
         below: where folders of a kind lie in the corpus.
     """
     if name is None:
         return None
     inside = corpus / below / name
-    return inside if inside.is_dir() else Path(name).expanduser()
+    return inside if exists_for_a_split(inside) else Path(name).expanduser()
 
 
 class FolderTree:

@@ -133,5 +133,5 @@ def check_feature_lengths(manifest: Manifest, samples: int = 8) -> None:
             "other samples",
             where=f"sample {off[0]}, {manifest.by_id(off[0]).media['features'].path!r}",
             found=f"{len(off)} of {len(pairs)} samples looked at: {first_few(off, 3)}",
-            todo="extract the features of all samples with one program and one stride, or set the stride of the media",
+            todo="extract the features of all samples with one program and one stride; data.feature_stride says it",
         )

@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import os
+from bisect import bisect_left
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import cached_property
+from itertools import islice
 from pathlib import Path
 
 from slt_zoo.data.listing import is_folder
 from slt_zoo.errors import MediaError
-from slt_zoo.types import Split
+from slt_zoo.types import SPLITS, Split
 
-__all__ = ["Place", "find_place"]
+__all__ = ["SPLIT_MARK", "Place", "exists_for_a_split", "find_place", "names_of", "suffixes_in"]
+
+SPLIT_MARK = "{split}"
+"""Stands for the split in the path of a file of many samples."""
 
 
 @dataclass(frozen=True)
@@ -21,14 +27,48 @@ class Place:
     Attributes:
         folder: holds one file (or folder) a sample.
         suffix: behind the id; empty for folders.
+        names: of the files with this suffix, sorted; none for folders.
     """
 
     folder: Path
     suffix: str
+    names: tuple[str, ...] = field(default=(), repr=False)
 
     def path(self, sample_id: str) -> str:
-        """Where the sample's file should be."""
-        return str(self.folder / f"{sample_id}{self.suffix}")
+        """Where the sample's file should be: ``<id><suffix>``, or with a postfix that all files of the folder share.
+
+        Programs put it there: ``<id>_overlap-8.npy``. It begins with a sign that is no letter and no digit, so that
+        ``clip-1`` is not taken for ``clip-10``.
+        """
+        return str(self.folder / f"{sample_id}{self._postfix(sample_id)}{self.suffix}")
+
+    def _postfix(self, sample_id: str) -> str:
+        plain, found = f"{sample_id}{self.suffix}", ""
+        for name in islice(self.names, bisect_left(self.names, sample_id), None):
+            if name == plain or not name.startswith(sample_id):
+                return "" if name == plain else found
+            postfix = name[len(sample_id) : len(name) - len(self.suffix)]
+            if postfix and not postfix[0].isalnum() and self._shared.endswith(postfix + self.suffix):
+                found = postfix
+        return found
+
+    @cached_property
+    def _shared(self) -> str:
+        """What all names end in."""
+        low, *_, high = sorted([name[::-1] for name in self.names] * 2)  # twice: there may be one alone
+        same = next((i for i, (a, b) in enumerate(zip(low, high, strict=False)) if a != b), min(len(low), len(high)))
+        return low[:same][::-1]
+
+
+def names_of(split: Split) -> tuple[str, ...]:
+    """What files and folders of a split are called."""
+    return (split, "val") if split == "dev" else (split,)
+
+
+def exists_for_a_split(place: Path) -> bool:
+    """Whether a path is there, or a path with ``{split}`` for one of the splits."""
+    names = {name for split in SPLITS for name in names_of(split)}
+    return any(Path(str(place).replace(SPLIT_MARK, name)).exists() for name in names)
 
 
 def find_place(root: Path, split: Split, suffixes: Sequence[str]) -> Place | None:
@@ -42,16 +82,27 @@ def find_place(root: Path, split: Split, suffixes: Sequence[str]) -> Place | Non
     Returns:
         The first place that holds anything of the kind; None: there is none.
     """
-    names = (split, "val") if split == "dev" else (split,)
-    for folder in (*(root / name for name in names), root):
+    for folder in (*(root / name for name in names_of(split)), root):
         if not folder.is_dir():
             continue
-        try:
-            with os.scandir(folder) as entries:
-                found = {"" if is_folder(e) else os.path.splitext(e.name)[1] for e in entries}  # noqa: PTH122  # no Path a file
-        except OSError as cause:
-            raise MediaError(f"cannot list the folder: {cause.strerror or cause}", where=repr(str(folder))) from cause
+        found = suffixes_in(folder)
         for suffix in suffixes:
             if suffix in found and not (suffix == "" and folder == root and (root / split).is_dir()):
-                return Place(folder, suffix)
+                return Place(folder, suffix, tuple(sorted(found[suffix])) if suffix else ())
     return None
+
+
+def suffixes_in(folder: Path) -> dict[str, list[str]]:
+    """Names in a folder by their suffix; folders have an empty one.
+
+    Raises:
+        MediaError: it cannot be listed.
+    """
+    found: dict[str, list[str]] = {}
+    try:
+        with os.scandir(folder) as entries:
+            for e in entries:
+                found.setdefault("" if is_folder(e) else os.path.splitext(e.name)[1], []).append(e.name)  # noqa: PTH122  # no Path a file
+    except OSError as cause:
+        raise MediaError(f"cannot list the folder: {cause.strerror or cause}", where=repr(str(folder))) from cause
+    return found

@@ -33,6 +33,7 @@ TextVersion = Literal["cvpr21", "smoothed"]
 LEVELS = ("", "CSL-Daily")
 FRAMES = ("sentence/frames_512x512", "sentence_frames-512x512", "sentence/images")
 FRAMES_RESIZED = ("sentence/frames_*x*", "sentence_frames-*x*")
+VIDEOS = "sentence-crop"
 VIDEO_MAP, PICKLE = "video_map.txt", "csl2020ct_v2.pkl"
 CVPR21 = ("annotations_cvpr21_text.jsonl", "annotations_cvpr21_text.jsonl.gz")
 CVPR21_SPLIT = "csl-daily.{split}"
@@ -54,14 +55,14 @@ class CSLDaily(SLTDataModule):
       ``name``, ``signer``, ``num_frames``, ``gloss``, ``text``, in ``sentence_label`` or beside it; or from the
       release's pickle, if it is known by its hash to have this version.
 
-    Frames lie in ``sentence/frames_512x512/<name>/*.jpg`` or in a folder as other copies have it; poses as in
-    `SLTDataModule.find_media`.
+    Frames lie in ``sentence/frames_512x512/<name>/*.jpg`` or in a folder as other copies have it, or as videos in
+    ``sentence-crop/<name>.mp4``; poses as in `SLTDataModule.find_media`.
 
     Args:
         root: the folder of the corpus, or the one above.
         text_version: which text is translation and reference.
-        frames: folder of the frames: a path, or a name inside the corpus; found by its usual names by default. Or a
-            store of them.
+        frames: folder of frames or videos: a path, or a name inside the corpus; found by its usual names by
+            default. Or a store of them.
         pose_layout: layout of ``.npy`` poses, where the number of points does not tell it.
         base: arguments of `SLTDataModule`.
     """
@@ -263,7 +264,8 @@ class CSLDaily(SLTDataModule):
             return self._named(self.frames, "")
         there = [self._folder / name for name in FRAMES if (self._folder / name).is_dir()]
         resized = sorted(p for pattern in FRAMES_RESIZED for p in self._folder.glob(pattern) if p.is_dir())
-        found = list(dict.fromkeys([*there, *resized]))
+        videos = [path for path in [self._folder / VIDEOS] if path.is_dir()]
+        found = list(dict.fromkeys([*there, *resized, *videos]))
         if len(found) > 1:
             rank_zero_warn(
                 f"{self.corpus}: frames are read from {found[0]}; data.frames chooses another of {first_few(found)}"

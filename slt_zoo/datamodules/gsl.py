@@ -9,7 +9,7 @@ Visual Computing Lab, CERTH. Nothing is downloaded.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any, ClassVar, Literal
@@ -19,6 +19,7 @@ from lightning.pytorch.utilities import rank_zero_warn
 from slt_zoo.data.base import Expected, SLTDataModule
 from slt_zoo.data.locations import FolderTree, named_folder
 from slt_zoo.data.official import Entry, read_gsl, read_gsl_list
+from slt_zoo.data.places import suffixes_in
 from slt_zoo.errors import AnnotationError, ConfigError, DatasetNotFoundError, first_few
 from slt_zoo.types import SPLITS, Media, Sample, Split
 
@@ -60,8 +61,9 @@ class GSL(SLTDataModule):
     Lists of splits and annotation are searched below ``root`` by name, and joined on the path without the scenario in
     front, ``<take>/<sentence>``, which is the id. Glosses and texts are the annotation's, also where a list has other
     glosses (told with their number). Frames lie in ``<scenario>/<take>/<sentence>`` or, where the archives were
-    unpacked in one place, ``<take>/<sentence>``. Poses and features lie alike, a file for the folder of a sentence:
-    ``<take>/<sentence>.npy``, with any levels in front.
+    unpacked in one place, ``<take>/<sentence>``; where there are none, videos are looked for under the same names, and
+    ``frames`` names another folder. Poses and features lie alike, a file for the folder of a sentence:
+    ``<take>/<sentence>.npy``, with any levels in front, or in a file of many samples, see `MediaFinder.find`.
 
     Twelve samples have an empty text in the release. Models of glosses see them; for models that need text they are
     left out of all splits, which is told and written beside every score: in ``si`` translation is evaluated on 587 and
@@ -95,7 +97,7 @@ class GSL(SLTDataModule):
         self.scheme, self.pose_layout = split, pose_layout
         self.expected = _EXPECTED[split]  # type: ignore[misc]  # the two schemes are two releases of one corpus
         self.signers_apart = split == "si"
-        self._takes: dict[tuple[Path, str], dict[str, Path]] = {}
+        self._takes: dict[Path, dict[str, dict[str, Path]]] = {}
         self._unlisted_told = False
 
     # Annotation.
@@ -227,38 +229,30 @@ class GSL(SLTDataModule):
 
     def locate(self, sample: Sample) -> dict[str, Media]:
         """Frames, poses, features and sign boundaries, as far as their folders exist."""
-        poses = self.root / "poses" if self.poses is None else Path(self.poses).expanduser()
-        places: dict[str, tuple[Path | None, tuple[str, ...]]] = {
-            "frames": (self.root, ("",)),
-            "pose": (poses, (".pose", ".npy")),
-            "features": (named_folder(self.root, self.features, "features"), (".npy",)),
-            "segments": (named_folder(self.root, self.segments, ""), (".npy",)),
-        }
-        found: dict[str, Media] = {}
-        for kind, (folder, suffixes) in places.items():
-            suffix = next((s for s in suffixes if folder is not None and self._takes_with(folder, s)), None)
-            if folder is None or suffix is None:
-                continue
-            take, sentence = sample.id.split("/")
-            home = self._takes_with(folder, suffix).get(take) or folder / str(sample.meta["scenario"]) / take
-            fps = None if suffix == ".pose" else self.fps  # a .pose file knows its rate
-            layout = self.pose_layout if kind == "pose" else None
-            found[kind] = Media(str(home / f"{sentence}{suffix}"), fps=fps, layout=layout)
-        return found
+        frames = self.root if self.frames is None else named_folder(self.root, self.frames, "")
+        return self.find_media(sample, frames, self.pose_layout, self._file_of)
 
-    def _takes_with(self, folder: Path, suffix: str) -> dict[str, Path]:
-        """Takes below a folder that hold sentences of this suffix (empty: folders), by name.
+    def _file_of(self, folder: Path, suffixes: Sequence[str], sample: Sample) -> tuple[str, str] | None:
+        takes = self._takes_in(folder)
+        suffix = next((s for s in suffixes if s in takes), None)
+        if suffix is None:
+            return None
+        take, sentence = sample.id.split("/")
+        home = takes[suffix].get(take) or folder / str(sample.meta["scenario"]) / take
+        return str(home / f"{sentence}{suffix}"), suffix
+
+    def _takes_in(self, folder: Path) -> dict[str, dict[str, Path]]:
+        """Takes below a folder by the suffix of the sentences that they hold (empty: folders), and by name.
 
         What they hold is asked, since poses may lie under the same names beside the frames.
         """
-        if (folder, suffix) not in self._takes:
+        if folder not in self._takes:
             tree = self._tree if folder == self.root else _tree(folder)
-            known: dict[str, Path] = {}
+            known = self._takes[folder] = {}
             for take in tree.folders(lambda name: _TAKE.fullmatch(name) is not None):
-                if take.name not in known and _holds(take, suffix):
-                    known[take.name] = take
-            self._takes[folder, suffix] = known
-        return self._takes[folder, suffix]
+                for suffix in suffixes_in(take):
+                    known.setdefault(suffix, {}).setdefault(take.name, take)
+        return self._takes[folder]
 
     def media_advice(self, modality: str) -> str:
         """What a person can do when media are missing."""
@@ -270,10 +264,6 @@ class GSL(SLTDataModule):
 def _tree(folder: Path) -> FolderTree:
     """Takes are not entered, and neither are depth images, which lie under the same names as those of colour."""
     return FolderTree(folder, lambda name: _TAKE.fullmatch(name) is not None or "depth" in name.lower())
-
-
-def _holds(folder: Path, suffix: str) -> bool:
-    return any(path.is_dir() if suffix == "" else path.suffix == suffix for path in folder.iterdir())
 
 
 def _key(path: str) -> str:

@@ -41,8 +41,8 @@ class How2Sign(SLTDataModule):
     With ``cut="realigned"`` frames are parts of the full videos, from start to end of the re-aligned files; with
     ``cut="clips"`` they are the clips, with the texts of the original files where those are there.
 
-    Poses are searched as folders of OpenPose JSON, one a sentence, or taken from where ``poses`` says: ``.pose``,
-    ``.npy`` or a folder a sample, with or without a level for the split.
+    Poses are searched as folders of OpenPose JSON, one a sentence, or taken from where ``poses`` says: a
+    folder or a file, see `MediaFinder.find`.
 
     Args:
         root: a folder above annotation and media.
@@ -197,16 +197,11 @@ class How2Sign(SLTDataModule):
 
     def locate(self, sample: Sample) -> dict[str, Media]:
         """Frames, poses, features and sign boundaries, as far as they are anywhere."""
-        found: dict[str, Media] = {}
-        for kind, name, below in (("features", self.features, "features"), ("segments", self.segments, "")):
-            folder = named_folder(self.root, name, below)
-            place = None if folder is None else self.place(folder, sample.split, (".npy",))
-            if place is not None:
-                found[kind] = Media(place.path(sample.id))
-        for kind, media in (("frames", self._frames(sample)), ("pose", self._pose(sample))):
-            if media is not None:
-                found[kind] = media
-        return found
+        named = None if self.frames is None else named_folder(self.root, self.frames, "")
+        found = self.find_media(sample, named, self.pose_layout)
+        own = {"frames": self._frames(sample) if named is None else None}
+        own["pose"] = self._pose(sample) if self.poses is None else None
+        return found | {kind: media for kind, media in own.items() if media is not None}
 
     def _frames(self, sample: Sample) -> Media | None:
         if self.cut == "realigned":
@@ -222,11 +217,6 @@ class How2Sign(SLTDataModule):
         return None
 
     def _pose(self, sample: Sample) -> Media | None:
-        if self.poses is not None:
-            place = self.place(Path(self.poses).expanduser(), sample.split, (".pose", ".npy", ""))
-            if place is None:
-                return None
-            return Media(place.path(sample.id), layout=self.pose_layout if place.suffix else "openpose137")
         home = self._home(sample.split, "poses")
         return None if home is None else Media(str(home / self._seen(sample.id)), layout="openpose137")
 

@@ -12,9 +12,12 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, ClassVar
 
+from lightning.pytorch.utilities import rank_zero_warn
+
 from slt_zoo.data.base import Expected, SLTDataModule
+from slt_zoo.data.locations import named_folder
 from slt_zoo.data.official import Entry, read_phoenix14t
-from slt_zoo.errors import DatasetNotFoundError
+from slt_zoo.errors import DatasetNotFoundError, first_few
 from slt_zoo.types import Media, Sample, Split
 
 __all__ = ["Phoenix14T"]
@@ -30,20 +33,21 @@ _OTHER_VERSIONS = {
     "5238cdb148bff813108c1b1c9b43f5dcd5fbd0583094f95fef08dc59dee2e8a1": _SIGNJOEY,
 }
 
+FRAMES, FRAMES_RESIZED, VIDEOS = "fullFrame-210x260px", "fullFrame-*", "videos"
 LEVELS = ("", "PHOENIX-2014-T", "PHOENIX-2014-T-release-v3/PHOENIX-2014-T")
 
 
 class Phoenix14T(SLTDataModule):
     """The corpus in its official layout; ``root`` may be any of three levels of the archive.
 
-    Frames lie in ``features/<frames>/<split>/<name>/*.png`` (a further level ``1/``, as some copies have, is
-    accepted). Poses, which the release has not, are looked for in ``poses/`` or where ``poses`` says: a file
-    ``.pose`` or ``.npy`` a sample, with or without a level for the split, or ``<split>.skels(.gz)`` with its
-    ``.files``.
+    Frames lie in ``features/fullFrame-210x260px/<split>/<name>/*.png`` (a further level ``1/``, as some copies have, is
+    accepted), or, where that is missing, in another ``features/fullFrame-*``, or as ``videos/<split>/<name>.mp4``.
+    Poses, which the release has not, are looked for in ``poses/`` or where ``poses`` says, see `MediaFinder.find`.
 
     Args:
         root: the folder that holds the release, the release, or ``PHOENIX-2014-T`` in it.
-        frames: folder of the frames below ``features``, or a store of them.
+        frames: folder of frames or videos: a path, or a name below ``features``; found by its usual names by
+            default. Or a store of them.
         pose_layout: layout of ``.npy`` poses, where the number of points does not tell it.
         base: arguments of `SLTDataModule`.
     """
@@ -62,9 +66,7 @@ class Phoenix14T(SLTDataModule):
 
     other_versions = _OTHER_VERSIONS
 
-    def __init__(
-        self, root: str, *, frames: str = "fullFrame-210x260px", pose_layout: str | None = None, **base: Any
-    ) -> None:
+    def __init__(self, root: str, *, frames: str | None = None, pose_layout: str | None = None, **base: Any) -> None:
         super().__init__(root, **base)
         self.frames, self.pose_layout = frames, pose_layout
 
@@ -117,13 +119,30 @@ class Phoenix14T(SLTDataModule):
 
     def locate(self, sample: Sample) -> dict[str, Media]:
         """Frames, poses, features and sign boundaries, as far as their folders exist."""
-        return self.find_media(sample, self._folder / "features" / str(self.frames), self.pose_layout)
+        return self.find_media(sample, self._frames, self.pose_layout)
+
+    @cached_property
+    def _frames(self) -> Path:
+        inside, official = self._folder / "features", self._folder / "features" / FRAMES
+        if self.frames is not None:
+            named = named_folder(self._folder, self.frames, "features")
+            return named if named is not None and named.exists() else inside / self.frames
+        if official.is_dir():
+            return official
+        resized = sorted(path for path in inside.glob(FRAMES_RESIZED) if path.is_dir())
+        found = [*resized, *(path for path in [self._folder / VIDEOS] if path.is_dir())]
+        if len(found) > 1:
+            rank_zero_warn(
+                f"{self.corpus}: no {FRAMES}; frames are read from {found[0]}; data.frames chooses another of "
+                f"{first_few(found)}"
+            )
+        return found[0] if found else official
 
     def media_advice(self, modality: str) -> str:
         """What a person can do when media are missing."""
         if modality == "frames":
             return (
-                f"unpack the frames into {self._folder / 'features' / str(self.frames)}, name another folder with "
+                f"unpack the frames into {self._frames}, name another folder with "
                 "data.frames, or choose a model of poses or features"
             )
         return super().media_advice(modality)

@@ -348,7 +348,7 @@ def test_feature_lengths_that_follow_no_stride(tmp_path):
     (tmp_path / "mixed").mkdir()
     with pytest.raises(MediaError, match="T=56 features for 56 frames, and stride 4 in other samples") as error:
         csl_with_features(tmp_path / "mixed", [10, 12, 56, 16]).bind(SPEC, ["train"])
-    assert "S000002_P0001_T00" in str(error.value) and "one stride" in str(error.value)
+    assert "S000002_P0001_T00" in str(error.value) and "one stride; data.feature_stride" in str(error.value)
 
 
 def test_features_of_two_widths_in_a_batch(corpus):

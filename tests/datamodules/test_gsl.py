@@ -36,6 +36,10 @@ class TestContractOfFrames(CorpusContract):
     simulation: ClassVar = {"samples": (3, 2, 2), "seed": 3, "render": ("frames",), "frame_size": (64, 48)}
 
 
+class TestContractOfVideo(TestContractOfFrames):
+    simulation: ClassVar = {**TestContractOfFrames.simulation, "render": ("video",)}
+
+
 class TestContractOfFeatures(CorpusContract):
     data_class: ClassVar = "GSL"
     modality: ClassVar = "features"

@@ -38,6 +38,10 @@ class TestContractOfClips(TestContractOfPartsOfVideos):
     data_arguments: ClassVar = {"cut": "clips"}
 
 
+class TestContractOfImages(TestContractOfClips):
+    simulation: ClassVar = {**TestContractOfPartsOfVideos.simulation, "render": ("frames",)}
+
+
 class TestContractOfFeatures(CorpusContract):
     data_class: ClassVar = "How2Sign"
     modality: ClassVar = "features"

@@ -63,7 +63,7 @@ def _compare_length(media: Media, found: int, where: str) -> None:
     if media.stride is None:
         ratio = round(frames / found)
         if ratio > 1:
-            text = f"T={found} features for {frames} frames: stride {ratio}? Set the stride of the media"
+            text = f"T={found} features for {frames} frames: stride {ratio}? data.feature_stride={ratio} says so"
             warn_few("features with an unknown stride", where, lambda: text)
         else:
             compare_count(media, found, where)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from slt_zoo.data.listing import require_path
 from slt_zoo.data.readers.base import Reader, place
-from slt_zoo.data.readers.feature_files import load_features
+from slt_zoo.data.readers.feature_files import feature_ids, load_features
 from slt_zoo.data.readers.features import FeatureReader
 from slt_zoo.data.readers.frames import FrameReader
 from slt_zoo.data.readers.images import FrameSize
@@ -17,17 +17,17 @@ from slt_zoo.data.readers.plain_pickle import is_pickle
 from slt_zoo.data.readers.pose import PoseArrays, PoseReader
 from slt_zoo.data.readers.pose_array import load_pose_array
 from slt_zoo.data.readers.pose_file import load_pose_file
-from slt_zoo.data.readers.skels import load_skels
+from slt_zoo.data.readers.skels import load_skels, skels_ids
 from slt_zoo.data.readers.stored import open_stored
 from slt_zoo.data.readers.video import VideoReader
-from slt_zoo.data.readers.wholebody import load_wholebody
+from slt_zoo.data.readers.wholebody import load_wholebody, wholebody_ids
 from slt_zoo.data.stores import is_store
 from slt_zoo.errors import MediaError, UnknownNameError
 from slt_zoo.types import Media
 
-__all__ = ["open_reader"]
+__all__ = ["VIDEO_SUFFIXES", "open_reader", "sample_ids"]
 
-_VIDEO = (".mp4", ".mov", ".avi", ".mkv", ".webm", ".m4v", ".mpg", ".mpeg", ".wmv", ".ts", ".flv")
+VIDEO_SUFFIXES = (".mp4", ".mov", ".avi", ".mkv", ".webm", ".m4v", ".mpg", ".mpeg", ".wmv", ".ts", ".flv")
 _POSE: dict[str, Callable[[Path, Media, str], PoseArrays]] = {
     ".pose": load_pose_file,
     ".npy": load_pose_array,
@@ -59,7 +59,7 @@ def open_reader(kind: str, media: Media, *, sample_id: str, frame_size: FrameSiz
     }
     if kind not in openers:
         raise UnknownNameError("kind of media", kind, openers)
-    if kind != "frames" and media.path.lower().endswith(_VIDEO):
+    if kind != "frames" and media.path.lower().endswith(VIDEO_SUFFIXES):
         raise MediaError(
             f"a video file holds no {'poses' if kind == 'pose' else kind}",
             where=place(sample_id, media.path),
@@ -73,6 +73,31 @@ def open_reader(kind: str, media: Media, *, sample_id: str, frame_size: FrameSiz
         return openers[kind](require_path(media.path, sample_id), media, sample_id)
     except OSError as cause:
         raise MediaError(f"cannot read: {cause.strerror or cause}", where=place(sample_id, media.path)) from cause
+
+
+def sample_ids(kind: str, path: Path) -> list[str]:
+    """Ids of the samples in a file of many, without a split in front.
+
+    Args:
+        kind: ``"features"`` or ``"pose"``.
+        path: of the file.
+
+    Raises:
+        MediaError: damaged, or a file of one sample.
+        OSError: it cannot be read at all.
+    """
+    if kind == "features":
+        return feature_ids(path)
+    if path.name.lower().endswith((".skels", ".skels.gz")):
+        return skels_ids(path)
+    if is_pickle(path):
+        return wholebody_ids(path)
+    raise MediaError(
+        "not a file of poses of many samples",
+        where=repr(str(path)),
+        expected=".skels with its .files, or a pickle of COCO-WholeBody",
+        todo="pass the folder of files with one sample each",
+    )
 
 
 def _open_pose(path: Path, media: Media, sample_id: str) -> Reader:
@@ -99,6 +124,6 @@ def _open_features(path: Path, media: Media, sample_id: str) -> Reader:
 
 
 def _open_frames(path: Path, media: Media, sample_id: str, frame_size: FrameSize | None) -> Reader:
-    if path.name.lower().endswith(_VIDEO) and not path.is_dir():
+    if path.name.lower().endswith(VIDEO_SUFFIXES) and not path.is_dir():
         return VideoReader(path, media, sample_id, frame_size)
     return FrameReader(path, media, sample_id, frame_size)

@@ -15,7 +15,7 @@ from slt_zoo.data.readers.pose import PoseArrays, check_layout
 from slt_zoo.errors import MediaError
 from slt_zoo.types import Media
 
-__all__ = ["load_wholebody"]
+__all__ = ["load_wholebody", "wholebody_ids"]
 
 _POINTS = LAYOUTS["wholebody133"]
 _EXPECTED = (
@@ -49,6 +49,21 @@ def load_wholebody(path: Path, media: Media, where: str) -> PoseArrays:
             )
         coords, conf = points[..., :2], points[..., 2]
     return PoseArrays(coords[:, None], conf[:, None], _POINTS)
+
+
+def wholebody_ids(path: Path) -> list[str]:
+    """Names of the samples in a pickle of a corpus, without a split in front.
+
+    Raises:
+        MediaError: as `load_wholebody`; or the poses of one video.
+    """
+    where = repr(str(path))
+    content = load_pickle(path, _arrange, where)
+    if "scores" in content and "keypoints" in content:
+        raise MediaError(
+            "poses of one video, not of many samples", where=where, todo="pass the folder with a file a sample"
+        )
+    return list(content)
 
 
 def _arrange(content: Any) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from slt_zoo.data.stores.streamed import is_url
 from slt_zoo.errors import ConfigError, first_few
 from slt_zoo.types import Media, Split
 
-__all__ = ["attach", "check_feature_id", "compare_with_corpus", "find_stores"]
+__all__ = ["attach", "check_feature_id", "compare_with_corpus", "find_stores", "refuse_timing"]
 
 _ARGUMENTS = {"features": "features", "pose": "poses", "frames": "frames"}
 """Kind of media to the argument of a data module that names it."""
@@ -63,6 +63,21 @@ def attach(media: Mapping[str, Media], stores: Mapping[str, Store], sample_id: s
         else:
             found[kind] = stored
     return found
+
+
+def refuse_timing(store: Store | None, stride: int | None, window: int | None) -> None:
+    """A store of features knows its own stride and window.
+
+    Raises:
+        ConfigError: a person stated one beside it.
+    """
+    if store is not None and not (stride is None and window is None):
+        raise ConfigError(
+            "data.features is a store, which knows its own stride and window",
+            where=store.name,
+            found=f"feature_stride={stride}, feature_window={window}",
+            todo="leave both out",
+        )
 
 
 def compare_with_corpus(

@@ -32,7 +32,7 @@ class CSLDailyLayout(Layout):
     A sentence has a number and is signed by up to two signers of its split, each in a sample of its own. Segmentation
     into words is by longest match with the glosses, which are words of the texts; of parts of speech only punctuation
     (``w``) is told from the rest (``x``). Frames lie in the official folder, whatever their size. Videos lie as in a
-    copy that circulates; the data module does not read them.
+    copy that circulates.
     """
 
     corpus: ClassVar[str] = "CSLDaily"

@@ -28,7 +28,7 @@ _LIST = r"gsl[_-](split[_-])?{}[_-]({})\.(csv|txt)"
 
 
 class GSLLayout(Layout):
-    """The tree of the unpacked archives with their files beside it; ``poses``, ``features`` and ``labels`` lie alike.
+    """The tree of the unpacked archives with their files beside it; videos, poses, features and labels lie alike.
 
     One tree serves both schemes of splits, with as many samples in each:
 
@@ -42,10 +42,11 @@ class GSLLayout(Layout):
 
     corpus: ClassVar[str] = "GSL"
     language: ClassVar[str] = "el"
-    folders: ClassVar[tuple[str, ...]] = ("GSL_continuous", _FILES, "poses", "features/simulated", "labels")
+    folders: ClassVar[tuple[str, ...]] = ("GSL_continuous", _FILES, "videos", "poses", "features/simulated", "labels")
     places: ClassVar[Mapping[str, str]] = {
         "pose": "poses/{scenario}/{id}.pose",
         "frames": "GSL_continuous/{scenario}/{id}",
+        "video": "videos/{scenario}/{id}.mp4",
         "features": "features/simulated/{scenario}/{id}.npy",
         "labels": "labels/{scenario}/{id}.npy",
     }

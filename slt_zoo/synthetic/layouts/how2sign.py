@@ -30,6 +30,8 @@ _ID = string.ascii_letters + string.digits + "_-"
 class How2SignLayout(Layout):
     """The tree that the download script makes, front view, with ``features`` and ``labels`` beside its folders.
 
+    Folders of images, which the corpus is not given out as, lie beside the clips.
+
     A video holds up to four sentences with pauses between them, and is signed by up to two signers of its split, who
     make a video each: ids of sentences occur twice, their names once. Clips are cut at the times that both annotation
     files have; in the corpus the original times differ from the re-aligned ones.
@@ -40,6 +42,7 @@ class How2SignLayout(Layout):
     folders: ClassVar[tuple[str, ...]] = ("sentence_level", "video_level", "features/simulated", "labels")
     places: ClassVar[Mapping[str, str]] = {
         "pose": f"{_VIEW}/features/openpose_output/json/{{id}}",
+        "frames": f"{_VIEW}/images/{{id}}",
         "video": f"{_VIEW}/raw_videos/{{id}}.mp4",
         "recording": "video_level/{split}/rgb_front/raw_videos/{recording}.mp4",
         "features": "features/simulated/{split}/{id}.npy",

@@ -1,0 +1,119 @@
+"""`MediaFinder`: from a place that a person named, or a corpus has, to the `Media` of a sample."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from slt_zoo.data.bundles import Bundle, find_bundle
+from slt_zoo.data.places import Place, find_place
+from slt_zoo.data.readers import VIDEO_SUFFIXES
+from slt_zoo.errors import ConfigError
+from slt_zoo.types import Media, Sample, Split
+
+__all__ = ["SUFFIXES", "FilesOf", "MediaFinder", "check_timing"]
+
+SUFFIXES: dict[str, tuple[str, ...]] = {
+    "frames": ("", *VIDEO_SUFFIXES),
+    "features": (".npy", ".safetensors", ".pt", ".pth"),
+    "pose": (".pose", ".npy", ".pkl", ""),
+    "segments": (".npy",),
+}
+"""What a file of one sample ends in, by kind, those preferred first; empty: a folder (images, OpenPose JSON)."""
+
+_OWN_RATE = (".pose", *VIDEO_SUFFIXES)
+
+FilesOf = Callable[[Path, Sequence[str], Sample], tuple[str, str] | None]
+"""From a folder, suffixes and a sample to the path of its file and the suffix that it has, if any."""
+
+
+@dataclass
+class MediaFinder:
+    """Finds media of samples in whatever container; looks at a place once a split.
+
+    Attributes:
+        fps: frames a second of the corpus, for what does not say its own rate.
+        stride: video frames between two vectors of the features.
+        window: video frames that one vector sees.
+    """
+
+    fps: float | None = None
+    stride: int | None = None
+    window: int | None = None
+    _bundles: dict[tuple[str, Path, Split], Bundle | None] = field(default_factory=dict, init=False, repr=False)
+    _places: dict[tuple[str, Path, Split], Place | None] = field(default_factory=dict, init=False, repr=False)
+
+    def find(
+        self, kind: str, place: Path | None, sample: Sample, layout: str | None = None, files: FilesOf | None = None
+    ) -> Media | None:
+        """The media of a sample; None: the place has none of the kind, or a file of many has not this sample.
+
+        A file (or folder) a sample is looked for in the folder of the split first, then a file of many samples in
+        ``place``, then a file a sample in ``place``. A file a sample need not be there: its path says where it should
+        be.
+
+        Args:
+            kind: one of `SUFFIXES`.
+            place: folder; or a file of many samples, with ``{split}`` in its name where there is one a split.
+            sample: whose media.
+            layout: of ``.npy`` poses, where the number of points does not tell it.
+            files: finds files of one sample, where a corpus has folders of its own.
+        """
+        if place is None:
+            return None
+        key = (kind, place, sample.split)
+        if files is None and key not in self._places:
+            self._places[key] = find_place(place, sample.split, SUFFIXES[kind])
+        one = self._places.get(key)
+        if (one is None or one.folder == place) and key not in self._bundles:
+            self._bundles[key] = find_bundle(place, sample.split, kind)
+        many = self._bundles.get(key)
+        if many is not None:
+            if sample.id not in many.ids:
+                return None
+            return self._media(kind, str(many.path), many.path.suffix or ".pkl", sample, layout, sample.id)
+        if files is not None:
+            found = files(place, SUFFIXES[kind], sample)
+            return None if found is None else self._media(kind, *found, sample, layout)
+        return None if one is None else self._media(kind, one.path(sample.id), one.suffix, sample, layout)
+
+    def _media(
+        self, kind: str, path: str, suffix: str, sample: Sample, layout: str | None, item: str | None = None
+    ) -> Media:
+        of_features = kind == "features"
+        return Media(
+            path,
+            fps=None if suffix in _OWN_RATE else self.fps,
+            num_frames=sample.meta.get("num_frames"),
+            layout=_layout(path, suffix, layout) if kind == "pose" else None,
+            stride=self.stride if of_features else None,
+            window=self.window if of_features else None,
+            item=item,
+        )
+
+
+def _layout(path: str, suffix: str, given: str | None) -> str | None:
+    """Of poses: only arrays need to be told theirs; ``.pose`` files name their points, and are compared with it."""
+    if path.endswith((".skels", ".skels.gz")):
+        return "skels50"
+    if suffix in (".pose", ".npy"):
+        return given
+    return "wholebody133" if suffix else "openpose137"
+
+
+def check_timing(features: str | None, stride: int | None, window: int | None) -> None:
+    """Refuse what cannot be the stride or window of features.
+
+    Raises:
+        ConfigError: below 1, or no features are named.
+    """
+    found = f"feature_stride={stride}, feature_window={window}"
+    if any(number is not None and number < 1 for number in (stride, window)):
+        raise ConfigError("feature_stride and feature_window must be at least 1", found=found)
+    if features is None and not (stride is None and window is None):
+        raise ConfigError(
+            "feature_stride and feature_window are of data.features, and none are named",
+            found=found,
+            todo="pass data.features=<folder or file>, or leave them out",
+        )

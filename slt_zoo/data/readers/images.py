@@ -67,7 +67,7 @@ def decode_image(
     try:
         data = image if isinstance(image, bytes) else image.read_bytes()
         if not data:
-            raise ValueError("0 bytes")
+            raise OSError("0 bytes")
         with Image.open(io.BytesIO(data), formats=("PNG", "JPEG")) as file:
             width, height = file.size
             if width * height > MAX_PIXELS:  # the size is in the head; nothing is decoded yet

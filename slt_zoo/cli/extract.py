@@ -32,9 +32,12 @@ def main(argv: Sequence[str]) -> int:
         splits = [as_split(name) for name in options.splits]
         taken: dict[str, Any] = {name: getattr(options, name, None) for name in ExtractOptions.__dataclass_fields__}
         read = data.stores.get("pose" if options.encoder == "pose" else "frames")
-        taken["source"] = None if read is None else read.manifest.made_by.id
         taken |= {name: None if taken[name] is None else tuple(taken[name]) for name in ("frame_size", "crop")}
-        plan = make_plan(ExtractOptions(**taken), _example(data, splits) if options.encoder == "pose" else None)
+        plan = make_plan(
+            ExtractOptions(**taken),
+            _example(data, splits) if options.encoder == "pose" else None,
+            None if read is None else read.manifest.made_by,
+        )
         folder = _folder(options, data, plan)
         if first_process():
             _tell(plan, folder)

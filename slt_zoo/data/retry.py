@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable
 from typing import TypeVar
 
-from slt_zoo.errors import MediaError
+from slt_zoo.errors import MediaError, StoreError
 
 __all__ = ["is_passing", "retry_read"]
 
@@ -28,13 +28,16 @@ _PASSING = frozenset(
 def is_passing(fault: BaseException) -> bool:
     """Whether a fault, or one behind it, is of a disk or network that may be back in a second.
 
+    Faults of a network come in the clothes of whatever package fetches: a connection that broke lies somewhere behind.
     No permission, no such file and the like are not: to try again changes nothing.
     """
     cause: BaseException | None = fault
     while cause is not None:
-        if isinstance(cause, OSError) and cause.errno in _PASSING:
+        if isinstance(cause, (ConnectionError, TimeoutError)) or (
+            isinstance(cause, OSError) and cause.errno in _PASSING
+        ):
             return True
-        cause = cause.__cause__
+        cause = cause.__cause__ or (None if cause.__suppress_context__ else cause.__context__)
     return False
 
 
@@ -46,12 +49,12 @@ def retry_read(read: Callable[[], T], what: str) -> T:
         what: is read, for the log.
 
     Raises:
-        MediaError: the last fault.
+        MediaError, StoreError: the last fault.
     """
     for pause in PAUSES:
         try:
             return read()
-        except (MediaError, OSError) as fault:
+        except (MediaError, StoreError, OSError) as fault:
             if not is_passing(fault):
                 raise
             log.warning("%s: %s; trying again in %g s", what, fault, pause)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from typing import Any, Protocol
+from typing import Any
 
 import torch
 from lightning.pytorch import Callback, LightningDataModule, LightningModule, Trainer
@@ -12,25 +12,17 @@ from torch import nn
 from torch.utils.data import DataLoader, Subset
 
 from slt_zoo.data.manifest import Manifest
-from slt_zoo.data.stores.writer import Record, RecordWriter
+from slt_zoo.data.stores.manifest import StoreManifest
+from slt_zoo.data.stores.writer import PieceWriter, Record, StoreBuilder
 from slt_zoo.errors import MediaError, SLTError
 from slt_zoo.extraction.reading import ReadSample, SamplesToRead, Unread
+from slt_zoo.extraction.word import Outcome, Word, gathered, on_first
 from slt_zoo.types import Split
 
-__all__ = ["Encode", "ExtractionData", "FeatureWriter", "Notes"]
+__all__ = ["Encode", "ExtractionData", "FeatureWriter"]
 
 HOPELESS = 10
 """Samples that fail before a process gives up, where it has read none."""
-
-
-class Notes(Protocol):
-    """Where processes leave word for the first one."""
-
-    def leave_out(self, sample_id: str, why: str) -> None:
-        """A sample could not be read."""
-
-    def stop(self, why: str) -> None:
-        """The extraction cannot go on."""
 
 
 class ExtractionData(LightningDataModule):
@@ -38,31 +30,53 @@ class ExtractionData(LightningDataModule):
 
     Args:
         manifests: by split.
-        pending: split and id of each sample; that of the first process holds for all.
+        order: ids that have media, by split.
+        store: that is filled.
+        overwrite: an earlier store in its folder goes.
         read: makes a record of a sample.
         fps: frame rate where neither file nor annotation has one.
         num_workers: processes that read media.
         to_device: records are moved to the device; False: nothing happens to them there.
+        word: where faults are told.
     """
 
     def __init__(
         self,
         manifests: Mapping[Split, Manifest],
-        pending: Sequence[tuple[Split, str]],
+        order: Mapping[Split, Sequence[str]],
+        store: StoreBuilder,
+        overwrite: bool,
         read: ReadSample,
         fps: float | None,
         num_workers: int,
         to_device: bool,
+        word: Word,
     ) -> None:
         super().__init__()
-        self.manifests, self.pending, self.read, self.fps = manifests, list(pending), read, fps
-        self.num_workers, self.to_device = num_workers, to_device
+        self.manifests, self.order, self.store, self.overwrite = manifests, order, store, overwrite
+        self.read, self.fps, self.num_workers, self.to_device, self.word = read, fps, num_workers, to_device, word
+        self.pending: list[tuple[Split, str]] = []
         self.allow_zero_length_dataloader_with_multiple_devices = True  # fewer samples than processes may be left
 
     def setup(self, stage: str) -> None:
-        """Agree on what is to be done: another process may have looked later."""
+        """Let the first process open the store and say what is to be done; the others may look at another moment.
+
+        Raises:
+            StoreError: the folder holds a store of other making, or something else.
+        """
         assert self.trainer is not None
-        self.pending = self.trainer.strategy.broadcast(self.pending)
+        try:
+            self.store.manifest, self.pending = on_first(self.trainer, self._begin)
+        except Exception as error:
+            self.word.fail(error)
+            raise
+
+    def _begin(self) -> tuple[StoreManifest, list[tuple[Split, str]]]:
+        self.store.begin(self.overwrite)
+        pending = [(split, i) for split, ids in self.order.items() for i in self.store.missing(split, ids)]
+        if pending:
+            self.store.reopen()
+        return self.store.manifest, pending
 
     def predict_dataloader(self) -> DataLoader[Any]:
         """Every n-th sample of those that are left, on n processes.
@@ -109,13 +123,13 @@ class FeatureWriter(Callback):
 
     Args:
         open_writer: makes the writer, in the process that uses it.
-        notes: where samples that could not be read are told.
+        word: where the outcome is told.
     """
 
-    def __init__(self, open_writer: Callable[[], RecordWriter], notes: Notes) -> None:
-        self._open_writer, self._notes = open_writer, notes
-        self._writer: RecordWriter | None = None
-        self._failed = 0
+    def __init__(self, open_writer: Callable[[], PieceWriter], word: Word) -> None:
+        self._open_writer, self._word = open_writer, word
+        self._writer: PieceWriter | None = None
+        self._left_out: dict[str, str] = {}
 
     def on_predict_batch_end(
         self,
@@ -135,23 +149,24 @@ class FeatureWriter(Callback):
             self._store(outputs)
         except SLTError as error:  # `on_exception` is not called in processes that Lightning has forked or spawned
             self._flush()
-            self._notes.stop(str(error))
+            self._word.fail(error)
             raise
 
     def _store(self, outputs: Record | Unread) -> None:
         if isinstance(outputs, Unread):
-            self._notes.leave_out(outputs.id, outputs.why)
-            self._failed += 1
-            if self._writer is None and self._failed == HOPELESS:
+            self._left_out[outputs.id] = outputs.why
+            if self._writer is None and len(self._left_out) == HOPELESS:
                 raise MediaError(f"none of the first {HOPELESS} samples can be read", found=outputs.why)
             return
         self._writer = self._writer or self._open_writer()
         self._writer.add(outputs)
 
     def teardown(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
-        """Write what is left; when all processes have, they go on."""
+        """Write what is left; when all processes have, they know what is left out, and go on."""
         self._flush()
-        trainer.strategy.barrier("extraction")
+        left_out = gathered(trainer, self._left_out)
+        data = getattr(trainer, "datamodule")  # noqa: B009  # Lightning sets it and does not declare it
+        self._word.leave(Outcome(len(data.pending), left_out))
 
     def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
         """Keep what was made."""

@@ -7,8 +7,9 @@ from typing import Any, Literal
 
 from torch import nn
 
-from slt_zoo.data.frame_transforms import CropFrames, ResizeFrames
+from slt_zoo.data.frame_transforms import CropFrames
 from slt_zoo.data.pose_layouts import named_points
+from slt_zoo.data.readers.images import FrameSize
 from slt_zoo.data.stores.manifest import Extraction
 from slt_zoo.data.stores.naming import extraction_id
 from slt_zoo.errors import ConfigError, UnknownNameError
@@ -19,12 +20,12 @@ from slt_zoo.types import Sample, TransformClip
 __all__ = ["ExtractOptions", "Plan", "make_plan"]
 
 _DTYPES = ("float16", "bfloat16", "float32")
-_IMAGES = ("frame_size", "crop", "stride", "source")
+_IMAGES = ("frame_size", "crop", "stride")
 _NETWORKS = (*_IMAGES, "dtype", "seed", "pretrained", "weights", "max_frames", "precision")
 _TAKES = {
     "timm": _NETWORKS,
     "s3d": _NETWORKS,
-    "pose": ("points", "stride", "dtype", "source"),
+    "pose": ("points", "stride", "dtype"),
     "frames": (*_IMAGES, "quality"),
 }
 """Options that each kind of encoder takes."""
@@ -48,7 +49,6 @@ class ExtractOptions:
         weights: a file of weights.
         max_frames: frames of one pass through the encoder.
         precision: as Lightning calls it.
-        source: id of the store that the media are read from; None: they are the corpus's own.
     """
 
     encoder: str
@@ -63,7 +63,6 @@ class ExtractOptions:
     weights: str | None = None
     max_frames: int | None = None
     precision: str = "32-true"
-    source: str | None = None
 
     def given(self) -> dict[str, Any]:
         """Options that are not the defaults, by name."""
@@ -90,12 +89,13 @@ class Plan:
     precision: str = "32-true"
 
 
-def make_plan(options: ExtractOptions, example: Sample | None = None) -> Plan:
+def make_plan(options: ExtractOptions, example: Sample | None = None, source: Extraction | None = None) -> Plan:
     """Check the options against each other, and make what they ask for.
 
     Args:
         options: of the person.
         example: a sample with poses, whose points are taken where ``points`` names none.
+        source: what made the store that the media are read from; None: they are the corpus's own.
 
     Raises:
         ConfigError: options that do not fit, or an encoder that nobody has.
@@ -107,7 +107,7 @@ def make_plan(options: ExtractOptions, example: Sample | None = None) -> Plan:
     if foreign:
         raise ConfigError(
             f"the encoder {options.encoder!r} does not take {', '.join(_dashed(name) for name in foreign)}",
-            expected=", ".join(_dashed(name) for name in _TAKES[kind] if name != "source"),
+            expected=", ".join(_dashed(name) for name in _TAKES[kind]),
         )
     _check_numbers(options)
     if kind == "pose":
@@ -120,9 +120,14 @@ def make_plan(options: ExtractOptions, example: Sample | None = None) -> Plan:
     if options.weights is not None:
         words["weights"] = str(plan.made.weights)[:8]
     made = plan.made
-    if options.source is not None:
-        words["source"] = options.source.rpartition(",")[2]
-        made = replace(made, settings={**made.settings, "source": options.source})
+    if source is not None:
+        words["source"] = source.id.rpartition(",")[2]
+        made = replace(
+            made,
+            settings={**made.settings, "source": source.id},
+            window=(made.window - 1) * source.stride + source.window,  # in frames of the video
+            stride=made.stride * source.stride,
+        )
     return replace(plan, made=replace(made, id=extraction_id(options.encoder, words, made.digest())))
 
 
@@ -154,9 +159,9 @@ def _pose(options: ExtractOptions, example: Sample | None) -> Plan:
 def _frames(options: ExtractOptions) -> Plan:
     if options.frame_size is None and options.crop is None:
         raise ConfigError("what size frames are to have is not known", todo="pass --frame-size, or --crop, or both")
-    steps, settings = _images(options, None)
+    size, steps, settings = _images(options, None)
     made = Extraction("frames", "frames", settings | {"quality": options.quality}, stride=options.stride, dtype="jpeg")
-    return Plan(made, "frames", ReadFrames(steps, options.stride, options.quality))
+    return Plan(made, "frames", ReadFrames(size, steps, options.stride, options.quality))
 
 
 def _network(options: ExtractOptions) -> Plan:
@@ -179,7 +184,7 @@ def _network(options: ExtractOptions) -> Plan:
     name = options.encoder.partition(":")[2]
     encoder = FrameEncoder(name, **arguments) if name else S3DEncoder(**arguments)
     hash_ = weights_hash(encoder)
-    steps, settings = _images(options, encoder)
+    size, steps, settings = _images(options, encoder)
     origin = f"seed {options.seed}" if options.seed is not None else "pretrained" if options.pretrained else hash_
     settings |= {
         "mean": [round(float(m), 6) for m in encoder.normalise.mean],
@@ -196,13 +201,13 @@ def _network(options: ExtractOptions) -> Plan:
         stride=encoder.stride * options.stride,
         dtype=options.dtype or "float16",
     )
-    return Plan(made, "frames", ReadFrames(steps, options.stride), encoder.eval(), options.precision)
+    return Plan(made, "frames", ReadFrames(size, steps, options.stride), encoder.eval(), options.precision)
 
 
 def _images(
     options: ExtractOptions, encoder: FrameEncoder | S3DEncoder | None
-) -> tuple[tuple[TransformClip, ...], dict[str, Any]]:
-    """What happens to images, and its record."""
+) -> tuple[FrameSize | None, tuple[TransformClip, ...], dict[str, Any]]:
+    """At which size images are decoded, what happens to them then, and its record."""
     size, crop = options.frame_size, options.crop
     if encoder is not None and size is None and crop is None:
         size = encoder.size
@@ -215,13 +220,10 @@ def _images(
             found=f"--frame-size {_word(options.frame_size)} --crop {_word(options.crop)}",
             todo="leave both out",
         )
-    steps: list[TransformClip] = []
-    if size is not None:
-        steps.append(ResizeFrames(size[0] if len(size) == 1 else (size[0], size[1])))
-    if box is not None:
-        steps.append(CropFrames(box))
+    decoded = None if size is None else size[0] if len(size) == 1 else (size[0], size[1])
+    steps = () if box is None else (CropFrames(box),)
     record = {"frame_size": None if size is None else list(size), "crop": None if box is None else list(box)}
-    return tuple(steps), record | {"resize": "bilinear, antialias"}
+    return decoded, steps, record | {"resize": "while decoding, bilinear, antialias"}
 
 
 def _word(value: Any) -> str:

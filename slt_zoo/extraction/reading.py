@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -14,10 +14,13 @@ from torch.utils.data import Dataset
 
 from slt_zoo.data.manifest import Manifest
 from slt_zoo.data.readers import Reader, open_reader
+from slt_zoo.data.readers.base import place
+from slt_zoo.data.readers.images import FrameSize
+from slt_zoo.data.retry import retry_read
 from slt_zoo.data.stores.writer import Record
 from slt_zoo.data.transforms import ChoosePoints
 from slt_zoo.errors import MediaError, SLTError
-from slt_zoo.types import Clip, Sample, Split, TransformClip
+from slt_zoo.types import Clip, Media, Sample, Split, TransformClip
 
 __all__ = ["ReadFrames", "ReadPose", "ReadSample", "SamplesToRead", "Unread"]
 
@@ -51,29 +54,31 @@ class Unread:
 
 @dataclass(frozen=True)
 class ReadFrames:
-    """Frames, resized.
+    """Frames, decoded at a size, as a model's pipeline decodes them.
 
     Attributes:
-        steps: what happens to them.
+        frame_size: height and width, or the shorter side; None: as in the file.
+        steps: what happens to them then.
         stride: every so many frames, one is taken.
         quality: of JPEG; None: they stay uint8, ``frames`` (T, 3, H, W), for an encoder.
     """
 
+    frame_size: FrameSize | None = None
     steps: tuple[TransformClip, ...] = ()
     stride: int = 1
     quality: int | None = None
 
     def __call__(self, sample: Sample, fps: float | None) -> Record:
         """See `ReadSample`."""
-        reader = _open("frames", sample)
+        reader = open_reader("frames", sample.media["frames"], sample_id=sample.id, frame_size=self.frame_size)
         index = torch.arange(0, reader.num_frames, self.stride)
         parts = [self._decode(reader, part, sample) for part in torch.split(index, _AT_ONCE)]
         frames = torch.cat(parts)
         tensors = {"frames": frames} if self.quality is None else _as_jpeg(frames, self.quality)
-        return Record(sample.id, sample.split, tensors, reader.num_frames, reader.fps or fps)
+        return Record(sample.id, sample.split, tensors, *_video(sample.media["frames"], reader, fps))
 
     def _decode(self, reader: Reader, index: Tensor, sample: Sample) -> Tensor:
-        clip = Clip(sample, frames=reader.read(index)["frames"])
+        clip = Clip(sample, **_read("frames", sample, reader, index))
         for step in self.steps:
             clip = step(clip, _NO_DRAWS)
         assert clip.frames is not None
@@ -96,8 +101,8 @@ class ReadPose:
 
     def __call__(self, sample: Sample, fps: float | None) -> Record:
         """See `ReadSample`."""
-        reader = _open("pose", sample)
-        clip = Clip(sample, **reader.read(torch.arange(0, reader.num_frames, self.stride)))
+        reader = open_reader("pose", sample.media["pose"], sample_id=sample.id)
+        clip = Clip(sample, **_read("pose", sample, reader, torch.arange(0, reader.num_frames, self.stride)))
         if self.chosen and self.points is not None:
             clip = ChoosePoints(self.points)(clip, _NO_DRAWS)
         elif clip.points != self.points:
@@ -110,17 +115,32 @@ class ReadPose:
             )
         assert clip.pose is not None and clip.conf is not None
         tensors = {"pose": clip.pose, "conf": clip.conf}
-        return Record(sample.id, sample.split, tensors, reader.num_frames, reader.fps or fps)
+        return Record(sample.id, sample.split, tensors, *_video(sample.media["pose"], reader, fps))
 
     @staticmethod
     def points_of(sample: Sample) -> tuple[str, ...]:
         """The points that a sample's file has."""
-        points: tuple[str, ...] = _open("pose", sample).read(torch.arange(1))["points"]
+        reader = open_reader("pose", sample.media["pose"], sample_id=sample.id)
+        points: tuple[str, ...] = _read("pose", sample, reader, torch.arange(1))["points"]
         return points
 
 
-def _open(kind: str, sample: Sample) -> Reader:
-    return open_reader(kind, sample.media[kind], sample_id=sample.id)
+def _read(kind: str, sample: Sample, reader: Reader, index: Tensor) -> dict[str, Any]:
+    try:
+        return reader.read(index)
+    except OSError as cause:
+        raise MediaError(
+            f"cannot read: {cause.strerror or cause}", where=place(sample.id, sample.media[kind].path)
+        ) from cause
+
+
+def _video(media: Media, reader: Reader, fps: float | None) -> tuple[int, float | None]:
+    """Frames of the video, and its frame rate; what is read may itself have one row for several frames."""
+    stride = media.stride or 1
+    if stride == 1:
+        return reader.num_frames, reader.fps or fps
+    rate = None if reader.fps is None else reader.fps * stride
+    return media.num_frames or reader.num_frames * stride, media.fps or rate or fps
 
 
 def _as_jpeg(frames: Tensor, quality: int) -> dict[str, Tensor]:
@@ -159,8 +179,9 @@ class SamplesToRead(Dataset[Record | Unread]):
 
     def __getitem__(self, index: int) -> Record | Unread:
         split, sample_id = self.wanted[index]
+        sample = self.manifests[split].by_id(sample_id)
         try:
-            record = self.read(self.manifests[split].by_id(sample_id), self.fps)
+            record = retry_read(lambda: self.read(sample, self.fps), f"sample {sample_id}")
         except SLTError as fault:
             return Unread(sample_id, str(fault))
         return replace(record, split=split)

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import tempfile
 import time
-from collections.abc import Callable, Mapping, Sequence
+import warnings
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import Any, Literal
 
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch import Trainer
@@ -16,48 +19,20 @@ from slt_zoo.data.base import SLTDataModule
 from slt_zoo.data.checks import find_missing_media
 from slt_zoo.data.manifest import Manifest
 from slt_zoo.data.stores.manifest import StoreManifest
-from slt_zoo.data.stores.writer import RecordWriter, StoreBuilder
-from slt_zoo.errors import ConfigError, MediaError, MissingMediaError, SLTError, first_few
+from slt_zoo.data.stores.writer import StoreBuilder
+from slt_zoo.errors import ConfigError, MediaError, MissingMediaError, SLTError, StoreError, first_few
 from slt_zoo.extraction.module import Encode, ExtractionData, FeatureWriter
 from slt_zoo.extraction.plan import Plan
+from slt_zoo.extraction.word import Outcome, Word
 from slt_zoo.types import Split
 
-__all__ = ["Summary", "Target", "extract", "first_process"]
+__all__ = ["Summary", "extract", "first_process"]
 
 _QUOTED = 800  # characters of a reason that are shown
 
 
-class Target(Protocol):
-    """What an extraction fills: a store (`StoreBuilder`), or another container of records.
-
-    `begin`, `reopen` and `finish` are called in the first process alone; the others in every process.
-    """
-
-    folder: Path
-
-    def begin(self, overwrite: bool = False) -> None:
-        """Make the folder, or go on with what is in it; refuse what is of other making."""
-
-    def missing(self, split: Split, ids: Sequence[str]) -> list[str]:
-        """Those of the ids that are not in it yet."""
-
-    def reopen(self) -> None:
-        """Something is going to be added."""
-
-    def writer(self, seconds: float) -> RecordWriter:
-        """The writer of a process; it writes at least every so many seconds."""
-
-    def leave_out(self, sample_id: str, why: str) -> None:
-        """Note that a sample could not be extracted."""
-
-    def stop(self, why: str) -> None:
-        """Note that a process cannot go on."""
-
-    def notes(self) -> tuple[dict[str, str], str | None]:
-        """What was noted."""
-
-    def finish(self, order: Mapping[Split, Sequence[str]], unreadable: Mapping[str, str]) -> None:
-        """Make it whole."""
+PAUSES = (1.0, 2.0, 4.0)
+"""Seconds before the folder is listed again, where samples lack: network disks show new files late."""
 
 
 @dataclass(frozen=True)
@@ -89,7 +64,6 @@ def extract(
     on_bad_sample: Literal["error", "skip"] = "error",
     save_every: float = 60.0,
     num_workers: int = 0,
-    make_target: Callable[[Path, StoreManifest], Target] = StoreBuilder,
     **trainer: Any,
 ) -> Summary:
     """Extract what a store does not have yet; stopped at any moment, it goes on when it is called again.
@@ -104,39 +78,59 @@ def extract(
             finished without them, and its manifest names them.
         save_every: seconds of work that a kill costs at most, on each process.
         num_workers: processes that read media, on each process.
-        make_target: makes what is filled.
         trainer: arguments of Lightning's ``Trainer``: devices, accelerator, strategy, callbacks, ...
 
     Raises:
         MissingMediaError: samples lack their media.
         MediaError: samples cannot be read, or what was made of them cannot be stored.
-        StoreError: the folder holds a store of other making, or something else.
+        StoreError: the folder holds a store of other making, or something else; another extraction fills it; or what
+            processes have written is not there.
     """
     began = time.monotonic()
     manifests = {split: data.manifest(split) for split in splits}
     order = {split: _with_media(data, manifest, plan, on_bad_sample) for split, manifest in manifests.items()}
     annotations = {split: data.annotation_hashes[split] for split in splits}
     described = StoreManifest(plan.made, data.corpus, data.media_settings(), data.simulated, annotations)
-    target, first = make_target(folder, described), first_process()
-    runner = _trainer(plan, target, save_every, trainer)  # before anything is written: it may refuse its arguments
-    if first:
-        target.begin(overwrite)
-    pending = [(split, i) for split, ids in order.items() for i in target.missing(split, ids)]
-    total = sum(len(ids) for ids in order.values())
-    if pending:
-        if first:
-            target.reopen()
+    store = StoreBuilder(folder, described)
+    with tempfile.TemporaryDirectory() as place:
+        word = Word(Path(place) / "word.json")
+        runner = _trainer(plan, store, save_every, word, trainer)  # before anything is written: it may refuse these
         samples = ExtractionData(
-            manifests, pending, plan.read, data.fps, num_workers, to_device=plan.encoder is not None
+            manifests, order, store, overwrite, plan.read, data.fps, num_workers, plan.encoder is not None, word
         )
-        _predict(runner, plan, samples, target)
-    left_out, _ = target.notes()
-    if first:
-        if left_out and on_bad_sample == "error":
-            raise _unreadable(left_out, folder)
-        target.finish({split: manifest.ids for split, manifest in manifests.items()}, left_out)
-    done = len(pending) - len(left_out)
-    return Summary(folder, done, total - len(pending), left_out, time.monotonic() - began)
+        try:
+            outcome = _predict(runner, plan, samples, word)
+            if first_process():
+                _finish(store, {split: m.ids for split, m in manifests.items()}, order, outcome, on_bad_sample)
+        finally:
+            store.release()
+    total, left_out = sum(len(ids) for ids in order.values()), outcome.left_out
+    done = outcome.pending - len(left_out)
+    return Summary(folder, done, total - outcome.pending, left_out, time.monotonic() - began)
+
+
+def _finish(
+    store: StoreBuilder,
+    whole: Mapping[Split, Sequence[str]],
+    order: Mapping[Split, Sequence[str]],
+    outcome: Outcome,
+    on_bad_sample: Literal["error", "skip"],
+) -> None:
+    if outcome.left_out and on_bad_sample == "error":
+        raise _unreadable(outcome.left_out, store.folder)
+    for pause in (*PAUSES, None):
+        lost = [i for split, ids in order.items() for i in store.missing(split, ids) if i not in outcome.left_out]
+        if not lost:
+            return store.finish(whole, outcome.left_out)
+        if pause is not None:
+            time.sleep(pause)
+    raise StoreError(
+        f"{len(lost)} samples were extracted and are not in the folder: {first_few(lost)}",
+        where=store.folder,
+        found="the processes wrote them to a disk that this one does not see, or something has deleted them",
+        todo="on several machines, name a folder on a disk that all of them share, with --out; then run the same "
+        "command again: the store is unfinished, and what is there counts",
+    )
 
 
 def _with_media(
@@ -156,8 +150,8 @@ def _with_media(
     return [i for i in manifest.ids if i not in gone]
 
 
-def _trainer(plan: Plan, target: Target, seconds: float, settings: dict[str, Any]) -> Trainer:
-    callbacks = [*settings.pop("callbacks", []), FeatureWriter(lambda: target.writer(seconds), target)]
+def _trainer(plan: Plan, store: StoreBuilder, seconds: float, word: Word, settings: dict[str, Any]) -> Trainer:
+    callbacks = [*settings.pop("callbacks", []), FeatureWriter(partial(store.writer, seconds), word)]
     try:
         return Trainer(
             logger=False,
@@ -172,14 +166,20 @@ def _trainer(plan: Plan, target: Target, seconds: float, settings: dict[str, Any
         raise ConfigError(str(cause)) from cause
 
 
-def _predict(trainer: Trainer, plan: Plan, samples: ExtractionData, target: Target) -> None:
+def _predict(trainer: Trainer, plan: Plan, samples: ExtractionData, word: Word) -> Outcome:
     try:
-        trainer.predict(Encode(plan.encoder), datamodule=samples, return_predictions=False)
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "Total length of `DataLoader` across ranks is zero")  # nothing is pending
+            trainer.predict(Encode(plan.encoder), datamodule=samples, return_predictions=False)
     except Exception as error:
-        why = target.notes()[1]  # a process that was started by Lightning can give back its traceback alone
-        if why is None or isinstance(error, SLTError):
+        outcome = word.read()  # a process that was started by Lightning can give back its traceback alone
+        fault = None if outcome is None else outcome.error()
+        if fault is None or isinstance(error, SLTError):
             raise
-        raise MediaError(why) from error
+        raise fault from error
+    outcome = word.read()
+    assert outcome is not None, "every process leaves word"
+    return outcome
 
 
 def _unreadable(left_out: Mapping[str, str], folder: Path) -> MediaError:

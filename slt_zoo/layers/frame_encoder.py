@@ -9,7 +9,7 @@ import hashlib
 import pickle
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -17,30 +17,9 @@ from torch import Tensor, nn
 from slt_zoo.errors import CheckpointError, CheckpointMismatchError, ConfigError, first_few, nearest
 from slt_zoo.layers.frames import NormaliseFrames
 
-__all__ = ["ClipEncoder", "FrameEncoder", "S3DEncoder", "read_weights", "weights_hash"]
+__all__ = ["FrameEncoder", "S3DEncoder", "read_weights", "weights_hash"]
 
 KINETICS_MEAN, KINETICS_STD = (0.43216, 0.394666, 0.37645), (0.22803, 0.22145, 0.216989)
-
-
-class ClipEncoder(Protocol):
-    """Makes rows of features of a clip's frames.
-
-    Attributes:
-        width: D of a row.
-        stride: frames between two rows.
-        window: frames that a row sees.
-        size: ``(H, W)`` that it was made for.
-        fixed_size: True: it takes no other.
-    """
-
-    width: int
-    stride: int
-    window: int
-    size: tuple[int, int]
-    fixed_size: bool
-
-    def __call__(self, frames: Tensor) -> Tensor:
-        """``(T, 3, H, W)`` uint8 to ``(ceil(T / stride), D)``."""
 
 
 class FrameEncoder(nn.Module):

@@ -67,9 +67,9 @@ def open_reader(kind: str, media: Media, *, sample_id: str, frame_size: FrameSiz
             "OpenPose JSON; 'features': .npy, .safetensors, .pt",
             todo="read the video as frames, or give the file that was extracted from it",
         )
-    if media.item is not None and is_store(media.path):
-        return open_stored(kind, media, sample_id, frame_size)
     try:
+        if media.item is not None and is_store(media.path):
+            return open_stored(kind, media, sample_id, frame_size)
         return openers[kind](require_path(media.path, sample_id), media, sample_id)
     except OSError as cause:
         raise MediaError(f"cannot read: {cause.strerror or cause}", where=place(sample_id, media.path)) from cause

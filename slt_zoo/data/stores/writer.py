@@ -16,12 +16,13 @@ import uuid
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from slt_zoo._version import __version__
+from slt_zoo.data.stores.lock import FolderLock
 from slt_zoo.data.stores.manifest import MANIFEST, TENSORS, Extraction, Shard, StoreManifest, compare_fields
 from slt_zoo.data.stores.streamed import STREAM
 from slt_zoo.data.stores.tensor_files import Header, read_header, read_rows, write_tensors
@@ -29,7 +30,7 @@ from slt_zoo.errors import ConfigError, MediaError, StoreError, first_few
 from slt_zoo.files import write_atomically
 from slt_zoo.types import SPLITS, Split
 
-__all__ = ["PieceWriter", "Record", "RecordWriter", "StoreBuilder"]
+__all__ = ["PieceWriter", "Record", "StoreBuilder"]
 
 PARTS = "parts"
 _AGAIN = "delete this file and run the same `slt-zoo extract` again"
@@ -54,20 +55,6 @@ class Record:
     fps: float | None = None
 
 
-class RecordWriter(Protocol):
-    """Takes what one process extracts; other containers are other writers."""
-
-    def add(self, record: Record) -> None:
-        """Take a sample; it may be kept in memory until `flush`.
-
-        Raises:
-            MediaError: it cannot be stored; the message names the sample.
-        """
-
-    def flush(self) -> None:
-        """Write what is in memory; what was flushed is not lost when the process ends."""
-
-
 class PieceWriter:
     """Writes a process's records as pieces of a store.
 
@@ -84,7 +71,11 @@ class PieceWriter:
         self._bytes, self._last = 0, time.monotonic()
 
     def add(self, record: Record) -> None:
-        """See `RecordWriter.add`."""
+        """Take a sample; it may be kept in memory until `flush`.
+
+        Raises:
+            MediaError: it cannot be stored; the message names the sample.
+        """
         record = _stored(record, self._builder.manifest.made_by)
         if self._kept and self._kept[-1].split != record.split:
             self.flush()
@@ -96,7 +87,7 @@ class PieceWriter:
             self.flush()
 
     def flush(self) -> None:
-        """See `RecordWriter.flush`."""
+        """Write what is in memory; what was flushed is not lost when the process ends."""
         if self._kept:
             kept, self._kept, self._bytes = self._kept, [], 0
             name = f"{kept[0].split}-{uuid.uuid4().hex}.safetensors"
@@ -107,7 +98,8 @@ class PieceWriter:
 class StoreBuilder:
     """A store that is being made, or gone on with.
 
-    Every process makes one; `begin` and `finish` are called by the first alone, `begin` before the others are made.
+    Every process has one. `begin`, `reopen` and `finish` are called by one process alone, and the others are given the
+    manifest that `begin` has left. One extraction at a time writes: see `FolderLock`.
 
     Args:
         folder: of the store.
@@ -120,33 +112,55 @@ class StoreBuilder:
         settings = json.loads(json.dumps(dict(manifest.made_by.settings)))
         made_by = replace(manifest.made_by, settings=settings)
         self.manifest = replace(manifest, made_by=made_by, code_version=(__version__,))
+        self._lock = FolderLock(folder / PARTS / "lock")
 
     def begin(self, overwrite: bool = False) -> None:
-        """Make the folder, or go on with what is in it.
+        """Make the folder, or go on with what is in it. A store that is complete is only looked at.
 
         Args:
             overwrite: an earlier store in the folder goes.
 
         Raises:
-            StoreError: the folder holds something else, or a store of other making; the fields that differ are told.
+            StoreError: the folder holds something else, or a store of other making (the fields that differ are told),
+                or another extraction fills it.
         """
         held = (self.folder / MANIFEST).is_file()
-        if overwrite and held:
-            StoreManifest.read(self.folder)  # nothing but a store is ever deleted
-            self._remove()
-        if not held and self.folder.exists() and any(self.folder.iterdir()):
+        others = [] if held or not self.folder.exists() else [p.name for p in self.folder.iterdir() if p.name != PARTS]
+        if others:
             raise StoreError(
                 "the folder is not empty and holds no store",
                 where=self.folder,
-                found=first_few(sorted(p.name for p in self.folder.iterdir())),
+                found=first_few(sorted(others)),
                 todo="name another folder with --out",
             )
-        if (self.folder / MANIFEST).is_file():
+        if held and not overwrite:
+            there = StoreManifest.read(self.folder)
+            if there.complete:
+                self.manifest = self._joined(there)
+                return
+        self._lock.take()
+        try:
+            self._begin(overwrite)
+        except BaseException:
+            self.release()
+            raise
+
+    def _begin(self, overwrite: bool) -> None:
+        """Under the lock; what another has finished meanwhile is seen."""
+        held = (self.folder / MANIFEST).is_file()
+        if held and overwrite:
+            StoreManifest.read(self.folder)  # nothing but a store is ever deleted
+            self._remove()
+        elif held:
             there = StoreManifest.read(self.folder)
             if there.complete or any(self.folder.rglob("*.safetensors")):  # what was begun and has nothing may change
                 self.manifest = self._joined(there)
         if not self.manifest.complete:
             self._write_manifest(self.manifest)
+
+    def release(self) -> None:
+        """Let others write, if this one holds the lock."""
+        self._lock.release()
 
     def _joined(self, there: StoreManifest) -> StoreManifest:
         differences = list(compare_fields(there, self.manifest))
@@ -169,42 +183,20 @@ class StoreBuilder:
         return [i for i in ids if i not in done]
 
     def reopen(self) -> None:
-        """Mark a complete store as unfinished, since something is going to be added, and forget earlier notes."""
-        for note in (self.folder / PARTS).glob("note-*.json"):
-            note.unlink()
+        """Mark a complete store as unfinished, since something is going to be added.
+
+        Raises:
+            StoreError: another extraction fills it.
+        """
+        self._lock.take()
         shutil.rmtree(self.folder / STREAM, ignore_errors=True)  # would lack what is added
         if self.manifest.complete:
-            self.manifest = replace(self.manifest, complete=False, shards=())
+            self.manifest = replace(self._joined(StoreManifest.read(self.folder)), complete=False, shards=())
             self._write_manifest(self.manifest)
 
-    def writer(self, seconds: float = 60.0) -> RecordWriter:
+    def writer(self, seconds: float = 60.0) -> PieceWriter:
         """The writer of a process."""
         return PieceWriter(self, seconds)
-
-    # Word between processes, which may have nothing in common but the folder.
-
-    def leave_out(self, sample_id: str, why: str) -> None:
-        """Note that a sample could not be extracted."""
-        self._note({"left_out": {sample_id: why}})
-
-    def stop(self, why: str) -> None:
-        """Note that a process cannot go on."""
-        self._note({"stopped": why})
-
-    def notes(self) -> tuple[dict[str, str], str | None]:
-        """What was noted since `reopen`: samples that were left out, with the reason; and why a process stopped."""
-        left_out: dict[str, str] = {}
-        stopped: str | None = None
-        for path in sorted((self.folder / PARTS).glob("note-*.json")):
-            note = json.loads(path.read_text(encoding="utf-8"))
-            left_out |= note.get("left_out", {})
-            stopped = stopped or note.get("stopped")
-        return left_out, stopped
-
-    def _note(self, note: dict[str, Any]) -> None:
-        path = self.folder / PARTS / f"note-{uuid.uuid4().hex}.json"
-        path.parent.mkdir(exist_ok=True)
-        write_atomically(path, json.dumps(note, ensure_ascii=False))
 
     def write(self, path: Path, records: Sequence[Record]) -> None:
         """Write records of one split as one file, whole or not at all."""
@@ -232,6 +224,7 @@ class StoreBuilder:
                 there besides comes last. Other splits keep the shards they have.
             unreadable: ids that could not be extracted, with the reason.
         """
+        self.manifest = StoreManifest.read(self.folder)  # `begin` may have been called in another process
         if self.manifest.complete:
             return
         shards: list[Shard] = []
@@ -261,6 +254,7 @@ class StoreBuilder:
         )
         self._write_manifest(self.manifest)
         self._clear(order)
+        self.release()
 
     # Inside.
 
@@ -302,9 +296,9 @@ class StoreBuilder:
         (self.folder / MANIFEST).unlink()
 
     def _clear(self, done: Iterable[Split]) -> None:
-        """Remove the pieces of splits that are in shards now, notes, and what was half written."""
+        """Remove the pieces of splits that are in shards now, and what was half written."""
         folder = self.folder / PARTS
-        for pattern in (*(f"{split}-*.safetensors" for split in done), "note-*.json", ".*.tmp"):
+        for pattern in (*(f"{split}-*.safetensors" for split in done), ".*.tmp"):
             for path in folder.glob(pattern):
                 path.unlink()
         if folder.is_dir() and not any(folder.iterdir()):

@@ -257,7 +257,7 @@ class TestWriting:
     def test_half_a_file_is_never_taken_for_a_whole_one(self, tmp_path):
         store = builder(tmp_path / "s")
         store.begin()
-        (tmp_path / "s" / "parts").mkdir()
+        (tmp_path / "s" / "parts").mkdir(exist_ok=True)
         (tmp_path / "s" / "parts" / ".xyz.tmp").write_bytes(b"half")
         assert len(store.missing("train", ["train/s0"])) == 1
         (tmp_path / "s" / "parts" / "train-1.safetensors").write_bytes(b"half a file, renamed by hand")
@@ -305,7 +305,7 @@ class TestWriting:
         (tmp_path / "s" / "notes.txt").write_text("mine")
         other = builder(tmp_path / "s", extraction(weights="beef"))
         other.begin(overwrite=True)
-        assert {p.name for p in (tmp_path / "s").iterdir()} == {"manifest.json", "notes.txt"}
+        assert {p.name for p in (tmp_path / "s").iterdir()} == {"manifest.json", "notes.txt", "parts"}
         assert StoreManifest.read(tmp_path / "s").made_by.weights == "beef"
 
     def test_samples_are_added_to_a_complete_split(self, tmp_path):
@@ -342,6 +342,7 @@ class TestWriting:
             begun = builder(tmp_path / "s")
             begun.begin()
             PieceWriter(begun, seconds=0).add(records()[0])
+            begun.release()
         before = {p: p.read_bytes() for p in (tmp_path / "s").rglob("*") if p.is_file()}
         with pytest.raises(StoreError, match="must not be mixed") as error:
             builder(tmp_path / "s", **changes).begin()
@@ -359,6 +360,8 @@ class TestWriting:
         PieceWriter(other, seconds=0).add(records()[0])
         store = builder(tmp_path / "s")
         store.begin()
+        store.release()
+        other.release()
         (tmp_path / "other" / "parts").rename(tmp_path / "s" / "parts")
         with pytest.raises(StoreError, match="another extraction") as error:
             store.missing("train", ["train/s0"])
@@ -385,6 +388,7 @@ class TestWriting:
         with pytest.raises(MediaError, match=r"1 of 160 numbers .* NaN") as error:
             writer.add(broken)
         assert "train/s1" in str(error.value)
+        store.release()
         assert not (tmp_path / "s" / "parts").exists()
 
     def test_rows_of_different_widths_are_told(self, tmp_path):

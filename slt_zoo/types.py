@@ -18,6 +18,7 @@ from slt_zoo.errors import UnknownNameError
 
 __all__ = [
     "SPLITS",
+    "SPLIT_NAMES",
     "Batch",
     "Clip",
     "ClipPipeline",
@@ -37,6 +38,15 @@ __all__ = [
 
 Split = Literal["train", "dev", "test"]
 SPLITS: tuple[Split, Split, Split] = ("train", "dev", "test")
+SPLIT_NAMES: Mapping[str, Split] = {
+    "train": "train",
+    "dev": "dev",
+    "val": "dev",
+    "valid": "dev",
+    "validation": "dev",
+    "test": "test",
+}
+"""What files and people call the splits."""
 Modality = Literal["frames", "features", "pose", "none"]
 
 
@@ -46,11 +56,9 @@ def as_split(name: str) -> Split:
     Raises:
         UnknownNameError: with the nearest names.
     """
-    known: dict[str, Split] = {"train": "train", "dev": "dev", "test": "test"}
-    known |= {"val": "dev", "valid": "dev", "validation": "dev"}
-    if name not in known:
-        raise UnknownNameError("split", name, known)
-    return known[name]
+    if name not in SPLIT_NAMES:
+        raise UnknownNameError("split", name, SPLIT_NAMES)
+    return SPLIT_NAMES[name]
 
 
 @dataclass(frozen=True, slots=True)

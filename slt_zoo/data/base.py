@@ -101,10 +101,10 @@ class SLTDataModule(LightningDataModule):
             raise ConfigError("train_fraction must be in (0, 1]", found=train_fraction)
         if batch_size < 1 or (eval_batch_size is not None and eval_batch_size < 1):
             raise ConfigError("batch sizes must be at least 1", found=(batch_size, eval_batch_size))
-        if num_workers < 0 or (frames_per_batch is not None and frames_per_batch < 1):
+        if num_workers < 0 or seed < 0 or (frames_per_batch is not None and frames_per_batch < 1):
             raise ConfigError(
-                "num_workers must be at least 0 and frames_per_batch at least 1",
-                found=f"num_workers={num_workers}, frames_per_batch={frames_per_batch}",
+                "num_workers and seed must be at least 0 and frames_per_batch at least 1",
+                found=f"num_workers={num_workers}, seed={seed}, frames_per_batch={frames_per_batch}",
             )
         self.root = Path(root).expanduser()
         self.batch_size, self.eval_batch_size = batch_size, eval_batch_size or batch_size

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import logging
 from collections.abc import Sequence
 from dataclasses import replace
@@ -121,7 +122,7 @@ class ClipDataset(Dataset[Clip]):
     """Clips of a split.
 
     Asked with an index it gives a clip; asked with the keys of a batch (`TrainBatches`) it gives their clips. Random
-    draws depend on seed, epoch and sample alone: workers, processes and resumed runs see the same.
+    draws depend on seed, epoch and the sample's id alone: workers, processes, resumed runs and subsets see the same.
 
     Args:
         manifest: the samples.
@@ -153,10 +154,13 @@ class ClipDataset(Dataset[Clip]):
 
     def _read(self, index: int, epoch: int) -> Clip:
         sample = self.manifest[index]
+        key = int.from_bytes(
+            hashlib.sha256(sample.id.encode()).digest()[:8]
+        )  # no row: a subset draws as the whole does
         log.debug("reading %s", sample.id)  # before decoding: a decoder that crashes cannot say it afterwards
 
         def read() -> Clip:
-            rng = np.random.default_rng([self.seed, epoch, index])  # anew each time: a second try draws the same
+            rng = np.random.default_rng([self.seed, epoch, key])  # anew each time: a second try draws the same
             return read_clip(sample, self.spec, training=self.training, rng=rng, fps=self.fps)
 
         return retry_read(read, f"sample {sample.id}")

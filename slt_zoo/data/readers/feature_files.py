@@ -13,8 +13,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from slt_zoo.data.compressed import gzip_bound
+from slt_zoo.data.ids import bare_id
 from slt_zoo.data.readers.base import load_array
-from slt_zoo.data.readers.plain_pickle import as_array, bare_id, is_pickle, load_pickle, one_of
+from slt_zoo.data.readers.plain_pickle import as_array, is_pickle, load_pickle, one_of
 from slt_zoo.errors import MediaError, first_few
 from slt_zoo.types import Media
 
@@ -78,7 +79,7 @@ def _by_name(content: Any) -> dict[str, Any]:
     if any(not isinstance(e.get("name"), str) or "sign" not in e for e in entries):
         keys = ", ".join(str(k) for k in entries[0])
         raise MediaError("not a pickle of features", expected=_LIST, found=f"entries with {keys}")
-    signs = {bare_id(e["name"]): e["sign"] for e in entries}
+    signs = {bare_id(e["name"])[0]: e["sign"] for e in entries}
     if len(signs) < len(entries):
         raise MediaError(f"{len(entries) - len(signs)} names occur twice", expected="one entry a sample")
     return signs

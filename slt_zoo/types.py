@@ -228,7 +228,7 @@ class Batch:
         pose: values ``(sum_T, K, C)``.
         pose_conf: values ``(sum_T, K)``.
         segments: values ``(sum_S, 2)``, half-open ranges of the sample's own rows.
-        skipped: ids that could not be read and were left out (training with ``on_bad_sample="skip"`` alone).
+        skipped: ids that could not be read and were left out, and why (training with ``on_bad_sample="skip"`` alone).
     """
 
     id: list[str]
@@ -242,7 +242,7 @@ class Batch:
     pose: Ragged | None = None
     pose_conf: Ragged | None = None
     segments: Ragged | None = None
-    skipped: list[str] = field(default_factory=list)
+    skipped: dict[str, str] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.id)

@@ -114,7 +114,7 @@ class SLTDataModule(LightningDataModule):
         self.frames: str | None = frames
         self.train_fraction, self.on_bad_sample = train_fraction, on_bad_sample
         self.predict_split: Split = as_split(predict_split)
-        self.skipped: dict[Split, list[str]] = {}
+        self.skipped: dict[Split, dict[str, str]] = {}  # by id why
         self.partial: set[Split] = set()
         self.left_out: dict[Split, list[str]] = {}
         self._with_left_out: dict[Split, Manifest] = {}
@@ -429,7 +429,7 @@ class SLTDataModule(LightningDataModule):
             self._skip(split, empty, "with an empty text, gloss or question")
 
     def _skip(self, split: Split, ids: list[str], why: str) -> None:
-        self.skipped.setdefault(split, []).extend(ids)
+        self.skipped.setdefault(split, {}).update(dict.fromkeys(ids, why))
         self._manifests[split] = without(self.manifest(split), ids)
         rank_zero_warn(f"{self.corpus} {split}: {len(ids)} samples {why} are skipped: {first_few(ids)}")
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import logging
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -19,7 +19,7 @@ from slt_zoo.data.retry import retry_read
 from slt_zoo.data.samplers import Key
 from slt_zoo.data.selection import effective_fps
 from slt_zoo.data.workers import give_back_memory
-from slt_zoo.errors import MediaError
+from slt_zoo.errors import MediaError, first_few, one_line
 from slt_zoo.types import Batch, Clip, InputSpec, Media, Sample
 
 __all__ = ["ClipDataset", "Unreadable", "read_clip"]
@@ -27,8 +27,12 @@ __all__ = ["ClipDataset", "Unreadable", "read_clip"]
 log = logging.getLogger(__name__)
 
 
-class Unreadable(str):
-    """Id of a sample that could not be read and may be skipped."""
+@dataclass(frozen=True)
+class Unreadable:
+    """A sample that could not be read and may be skipped: its id, and why."""
+
+    id: str
+    why: str
 
 
 def read_clip(
@@ -172,7 +176,7 @@ class ClipDataset(Dataset[Clip]):
             if not self.skip_bad:
                 raise
             log.warning("skipped: %s", fault)
-            return Unreadable(self.manifest.ids[index])
+            return Unreadable(self.manifest.ids[index], one_line(fault))
 
     def collate(self, clips: Sequence[Clip | Unreadable]) -> Batch:
         """Join clips to a batch; what could not be read is named in ``skipped``.
@@ -181,10 +185,11 @@ class ClipDataset(Dataset[Clip]):
             MediaError: nothing of the batch could be read.
         """
         good = [c for c in clips if isinstance(c, Clip)]
-        bad = [str(c) for c in clips if isinstance(c, Unreadable)]
+        bad = {c.id: c.why for c in clips if isinstance(c, Unreadable)}
         if not good:
             raise MediaError(
-                f"{self.manifest.corpus} {self.manifest.split}: no sample of a batch could be read", found=bad
+                f"{self.manifest.corpus} {self.manifest.split}: no sample of a batch could be read",
+                found=first_few(list(bad.values()), 3),
             )
         _require_one_shape(good)
         batch = Batch.collate(good)

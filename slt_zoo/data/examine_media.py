@@ -21,10 +21,10 @@ from slt_zoo.data.media_checks import (
 )
 from slt_zoo.data.readers import open_reader
 from slt_zoo.data.readers.containers import open_container
-from slt_zoo.errors import DatasetError, first_few
+from slt_zoo.errors import DatasetError, first_few, one_line
 from slt_zoo.types import Media
 
-__all__ = ["MediaFindings", "look_at_media", "one_line"]
+__all__ = ["MediaFindings", "look_at_media"]
 
 STRIDE = 4
 """Frames that become one step in the recognition models of the field."""
@@ -168,8 +168,3 @@ def _too_short(found: MediaFindings, manifest: Manifest) -> None:
             f"infinite for them at a stride of {STRIDE} ({lengths[first.id]} frames, {ctc_steps(first.gloss or ())} "
             "steps needed)"
         )
-
-
-def one_line(error: Exception) -> str:
-    """An error's message without line ends."""
-    return "; ".join(part.strip() for part in str(error).split("\n"))

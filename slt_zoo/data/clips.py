@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
+from slt_zoo.data.length_cache import LengthCache
 from slt_zoo.data.manifest import Manifest
 from slt_zoo.data.readers import open_reader
 from slt_zoo.data.readers.base import NPY_FAULTS
@@ -197,18 +198,29 @@ class ClipDataset(Dataset[Clip]):
         give_back_memory()
         return batch
 
-    def lengths(self) -> list[int]:
-        """Source frames of each sample: as declared, else as the file says; characters where only text is read."""
-        return [self._length(sample) for sample in self.manifest]
+    def lengths(self, cache: LengthCache) -> list[int]:
+        """Source frames of each sample: as declared, else as the file says; characters where only text is read.
 
-    def _length(self, sample: Sample) -> int:
+        Args:
+            cache: of what files said before.
+        """
+        lengths = [self._length(sample, cache) for sample in self.manifest]
+        cache.save()
+        return lengths
+
+    def _length(self, sample: Sample, cache: LengthCache) -> int:
         if self.spec.modality == "none":
             return max(1, len(sample.text))
         media = sample.media[self.spec.modality]
         if media.num_frames is not None:
             return media.num_frames
+
+        def measure() -> int:
+            kind = self.spec.modality
+            return retry_read(lambda: open_reader(kind, media, sample_id=sample.id).num_frames, f"sample {sample.id}")
+
         try:
-            return open_reader(self.spec.modality, media, sample_id=sample.id).num_frames
+            return int(cache.ask(media, "frames", measure) or 1)
         except MediaError:
             if not self.skip_bad:
                 raise

@@ -18,7 +18,7 @@ from torch import Tensor
 
 from slt_zoo.errors import ConfigError, SLTError, first_few
 from slt_zoo.files import write_atomically
-from slt_zoo.metrics.collector import gather_by_id
+from slt_zoo.metrics.collector import gather_by_id, gather_first
 from slt_zoo.metrics.files import load_predictions, merge_scores, save_predictions
 from slt_zoo.metrics.report import ScoredSplit
 from slt_zoo.types import Prediction
@@ -29,6 +29,7 @@ __all__ = [
     "PredictionWriter",
     "SampleTable",
     "SaveOnInterrupt",
+    "SkippedSamples",
     "StepsProgressBar",
     "load_predictions",
 ]
@@ -206,6 +207,51 @@ class SaveOnInterrupt(Callback):
             path = _run_folder(self.folder, trainer) / "last.ckpt"
             trainer.save_checkpoint(path)
             log.warning("interrupted at step %d; to go on: --ckpt_path %s", trainer.global_step, path)
+
+
+class SkippedSamples(Callback):
+    """Writes ``skipped.jsonl`` into the run folder: training samples that were left out, each once, and why.
+
+    They were missing at setup, or could not be read later (``on_bad_sample="skip"``); without any there is no file.
+    It changes after each epoch and validation of a fit; those of all processes are in it.
+
+    Args:
+        folder: run folder; the trainer's ``default_root_dir`` by default.
+    """
+
+    def __init__(self, folder: str | None = None) -> None:
+        self.folder = folder
+
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Write those of the setup."""
+        self._write(trainer, pl_module)
+
+    def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Write those of the time before."""
+        if trainer.state.fn == TrainerFn.FITTING and not trainer.sanity_checking:
+            self._write(trainer, pl_module)
+
+    def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Write those of the epoch."""
+        self._write(trainer, pl_module)
+
+    def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Write those of an epoch that ended early."""
+        self._write(trainer, pl_module)
+
+    def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
+        """Write what this process knows: the others may be gone."""
+        if trainer.state.fn == TrainerFn.FITTING:
+            self._write(trainer, pl_module, gather=False)
+
+    def _write(self, trainer: Trainer, pl_module: LightningModule, gather: bool = True) -> None:
+        skipped: dict[str, str] = getattr(pl_module, "skipped", {})
+        if gather:
+            skipped = gather_first(skipped)
+        if skipped and trainer.is_global_zero and not _dry(trainer):
+            lines = [{"id": i, "split": "train", "why": why} for i, why in sorted(skipped.items())]
+            text = "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines)
+            write_atomically(_run_folder(self.folder, trainer) / "skipped.jsonl", text)
 
 
 class SampleTable(Callback):

@@ -23,6 +23,7 @@ __all__ = [
     "VocabularyError",
     "first_few",
     "nearest",
+    "one_line",
 ]
 
 
@@ -30,6 +31,11 @@ def nearest(name: str, known: Iterable[str], n: int = 3, cutoff: float = 0.5) ->
     """The known names at least ``cutoff`` (0 to 1) like ``name``, best first (case does not count)."""
     by_lower = {k.lower(): k for k in known}
     return [by_lower[k] for k in difflib.get_close_matches(name.lower(), by_lower, n=n, cutoff=cutoff)]
+
+
+def one_line(error: Exception) -> str:
+    """An error's message without line ends."""
+    return "; ".join(part.strip() for part in str(error).split("\n"))
 
 
 def first_few(items: Sequence[object], n: int = 5) -> str:

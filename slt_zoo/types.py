@@ -18,6 +18,7 @@ from slt_zoo.errors import ConfigError, UnknownNameError
 
 __all__ = [
     "SPLITS",
+    "SPLIT_NAMES",
     "Batch",
     "Clip",
     "ClipPipeline",
@@ -37,6 +38,15 @@ __all__ = [
 
 Split = Literal["train", "dev", "test"]
 SPLITS: tuple[Split, Split, Split] = ("train", "dev", "test")
+SPLIT_NAMES: Mapping[str, Split] = {
+    "train": "train",
+    "dev": "dev",
+    "val": "dev",
+    "valid": "dev",
+    "validation": "dev",
+    "test": "test",
+}
+"""What files and people call the splits."""
 Modality = Literal["frames", "features", "pose", "none"]
 NEEDS = ("text", "gloss", "question", "segments")
 
@@ -47,11 +57,9 @@ def as_split(name: str) -> Split:
     Raises:
         UnknownNameError: with the nearest names.
     """
-    known: dict[str, Split] = {"train": "train", "dev": "dev", "test": "test"}
-    known |= {"val": "dev", "valid": "dev", "validation": "dev"}
-    if name not in known:
-        raise UnknownNameError("split", name, known)
-    return known[name]
+    if name not in SPLIT_NAMES:
+        raise UnknownNameError("split", name, SPLIT_NAMES)
+    return SPLIT_NAMES[name]
 
 
 @dataclass(frozen=True, slots=True)
@@ -221,7 +229,7 @@ class Batch:
         pose: values ``(sum_T, K, C)``.
         pose_conf: values ``(sum_T, K)``.
         segments: values ``(sum_S, 2)``, half-open ranges of the sample's own rows.
-        skipped: ids that could not be read and were left out (training with ``on_bad_sample="skip"`` alone).
+        skipped: ids that could not be read and were left out, and why (training with ``on_bad_sample="skip"`` alone).
     """
 
     id: list[str]
@@ -235,7 +243,7 @@ class Batch:
     pose: Ragged | None = None
     pose_conf: Ragged | None = None
     segments: Ragged | None = None
-    skipped: list[str] = field(default_factory=list)
+    skipped: dict[str, str] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.id)

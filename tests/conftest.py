@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import os
+import tempfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
@@ -13,6 +14,9 @@ os.environ.setdefault("WANDB_MODE", "offline")
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 
 import pytest
+
+_CACHE = tempfile.TemporaryDirectory(prefix="slt_zoo_cache_")  # gone when the tests are
+os.environ["SLT_ZOO_CACHE"] = _CACHE.name
 
 SHARED_DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
 

@@ -125,7 +125,7 @@ def test_a_batch_of_one_bad_clip_takes_the_next(root, tmp_path):
 
     data.bind(InputSpec(modality="pose", train=ClipPipeline(transform=transform)), ["train"])
     batches = list(data.loader("train", training=True))
-    assert len(batches) == 8 and [b.skipped for b in batches].count([bad]) == 1
+    assert len(batches) == 8 and [list(b.skipped) for b in batches].count([bad]) == 1
     assert all(len(b) == 1 and b.id != [bad] for b in batches)
 
 

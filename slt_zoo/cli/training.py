@@ -24,7 +24,14 @@ from lightning.pytorch.utilities import rank_zero_only
 
 import slt_zoo
 from slt_zoo import recipes
-from slt_zoo.callbacks import NonFiniteLossGuard, PredictionWriter, SampleTable, SaveOnInterrupt, StepsProgressBar
+from slt_zoo.callbacks import (
+    NonFiniteLossGuard,
+    PredictionWriter,
+    SampleTable,
+    SaveOnInterrupt,
+    SkippedSamples,
+    StepsProgressBar,
+)
 from slt_zoo.cli.messages import explain, parse_error
 from slt_zoo.data.base import SLTDataModule
 from slt_zoo.errors import CheckpointError, ConfigError, SLTError, UnknownNameError
@@ -156,7 +163,7 @@ class ZooCLI(LightningCLI):
                 "or choose another: --trainer.default_root_dir DIR",
             )
         if held and config.ckpt_path is None:
-            for name in [*held, "config.yaml", "metrics.csv", "scores.json", "finished.json"]:
+            for name in [*held, "config.yaml", "metrics.csv", "scores.json", "skipped.jsonl", "finished.json"]:
                 (run / name).unlink(missing_ok=True)
 
     def _run_subcommand(self, subcommand: str) -> None:
@@ -203,7 +210,7 @@ class ZooCLI(LightningCLI):
             ):
                 others = [CSVLogger(run, name="", version=""), *others]
             kwargs["logger"] = others or False
-        callbacks = [PredictionWriter(), NonFiniteLossGuard(), SaveOnInterrupt(), SampleTable()]
+        callbacks = [PredictionWriter(), NonFiniteLossGuard(), SaveOnInterrupt(), SkippedSamples(), SampleTable()]
         bars = [] if settings.get("enable_progress_bar") is False else [StepsProgressBar()]
         kwargs["callbacks"] = [*(settings.get("callbacks") or []), *callbacks, *bars]
         return super().instantiate_trainer(**kwargs)

@@ -14,11 +14,12 @@ from lightning.pytorch.overrides.distributed import UnrepeatedDistributedSampler
 from lightning.pytorch.utilities import rank_zero_warn
 from torch.utils.data import DataLoader
 
-from slt_zoo.data.checks import check_needs, check_splits_apart, find_missing_media, report_texts, shared_texts
+from slt_zoo.data.checks import check_needs, check_splits_apart, report_texts, shared_texts
 from slt_zoo.data.clips import ClipDataset
+from slt_zoo.data.length_cache import LengthCache
 from slt_zoo.data.locations import named_folder
 from slt_zoo.data.manifest import Manifest
-from slt_zoo.data.media_checks import first_look
+from slt_zoo.data.media_checks import check_there, first_look
 from slt_zoo.data.media_finder import FilesOf, MediaFinder, check_timing
 from slt_zoo.data.places import exists_for_a_split
 from slt_zoo.data.published import Expected, differences
@@ -27,7 +28,8 @@ from slt_zoo.data.stores import Store
 from slt_zoo.data.stores.attached import attach, check_feature_id, compare_with_corpus, find_stores, refuse_timing
 from slt_zoo.data.stores.naming import extract_command
 from slt_zoo.data.subsets import choose_share, choose_subset, empty_texts, incomplete, without
-from slt_zoo.errors import ConfigError, DatasetError, MissingMediaError, first_few
+from slt_zoo.data.time_segments import check_segments
+from slt_zoo.errors import ConfigError, DatasetError, first_few
 from slt_zoo.types import Batch, DataFacts, InputSpec, Media, Sample, Split, as_split
 
 __all__ = ["Expected", "SLTDataModule"]
@@ -107,10 +109,10 @@ class SLTDataModule(LightningDataModule):
             raise ConfigError("train_fraction must be in (0, 1]", found=train_fraction)
         if batch_size < 1 or (eval_batch_size is not None and eval_batch_size < 1):
             raise ConfigError("batch sizes must be at least 1", found=(batch_size, eval_batch_size))
-        if num_workers < 0 or (frames_per_batch is not None and frames_per_batch < 1):
+        if num_workers < 0 or seed < 0 or (frames_per_batch is not None and frames_per_batch < 1):
             raise ConfigError(
-                "num_workers must be at least 0 and frames_per_batch at least 1",
-                found=f"num_workers={num_workers}, frames_per_batch={frames_per_batch}",
+                "num_workers and seed must be at least 0 and frames_per_batch at least 1",
+                found=f"num_workers={num_workers}, seed={seed}, frames_per_batch={frames_per_batch}",
             )
         check_timing(features, feature_stride, feature_window)
         self.root = Path(root).expanduser()
@@ -121,7 +123,7 @@ class SLTDataModule(LightningDataModule):
         self.frames: str | None = frames
         self.train_fraction, self.on_bad_sample = train_fraction, on_bad_sample
         self.predict_split: Split = as_split(predict_split)
-        self.skipped: dict[Split, list[str]] = {}
+        self.skipped: dict[Split, dict[str, str]] = {}  # by id why
         self.partial: set[Split] = set()
         self.left_out: dict[Split, list[str]] = {}
         self._with_left_out: dict[Split, Manifest] = {}
@@ -281,11 +283,13 @@ class SLTDataModule(LightningDataModule):
         if not training:
             order = UnrepeatedDistributedSampler(dataset, world, rank, shuffle=False) if world > 1 else None
             return DataLoader(dataset, batch_size=self.eval_batch_size, sampler=order, **common)
+        cache = self._lengths(split, self._spec.modality)
+        lengths = dataset.lengths(cache) if self.bucket or self.frames_per_batch else None
         batches = TrainBatches(
             len(dataset),
             batch_size=self.batch_size,
             frames_per_batch=self.frames_per_batch,
-            lengths=dataset.lengths() if self.bucket or self.frames_per_batch else None,
+            lengths=lengths,
             bucket=self.bucket,
             chunks=self._chunks(manifest),
             limit=1.0 if self.trainer is None else self.trainer.limit_train_batches,
@@ -416,7 +420,7 @@ class SLTDataModule(LightningDataModule):
             self._skip(split, empty, "with an empty text, gloss or question")
 
     def _skip(self, split: Split, ids: list[str], why: str) -> None:
-        self.skipped.setdefault(split, []).extend(ids)
+        self.skipped.setdefault(split, {}).update(dict.fromkeys(ids, why))
         self._manifests[split] = without(self.manifest(split), ids)
         rank_zero_warn(f"{self.corpus} {split}: {len(ids)} samples {why} are skipped: {first_few(ids)}")
 
@@ -433,25 +437,20 @@ class SLTDataModule(LightningDataModule):
             self._check_kind(split, kind)
 
     def _check_kind(self, split: Split, kind: str) -> None:
-        manifest = self.manifest(split)
-        missing, example = find_missing_media(manifest, kind)
-        may_skip = split == "train" and len(missing) < len(manifest)
-        if missing and may_skip and self.on_bad_sample == "skip":
-            self._skip(split, missing, f"without {kind}")
-            missing = []
-        if not missing:
-            first_look(self.manifest(split), kind)
-            return
+        skip = split == "train" and self.on_bad_sample == "skip"
         store = self.stores.get(kind)
-        todo = self.media_advice(kind) if store is None else store.advice
-        if may_skip:
-            todo += f"; on_bad_sample='skip' goes on with {len(manifest) - len(missing)}"
-        raise MissingMediaError(
-            f"{self.corpus} {split}: {len(missing)} of {len(manifest)} samples have no {kind}",
-            where=example,
-            found=f"missing for {first_few(missing)}",
-            todo=todo,
+        missing = check_there(
+            self.manifest(split), kind, skip, lambda: self.media_advice(kind) if store is None else store.advice
         )
+        if missing:
+            self._skip(split, missing, f"without {kind}")
+        outside = check_segments(self.manifest(split), kind, self._lengths(split, kind), skip)
+        if outside:
+            self._skip(split, outside, "whose segment lies past the end of its video")
+        first_look(self.manifest(split), kind)
+
+    def _lengths(self, split: Split, kind: str) -> LengthCache:
+        return LengthCache(self.annotation_hashes[split], kind, self.root)
 
     def media_advice(self, modality: str) -> str:
         """What a person can do when a kind of media is missing; a corpus may say it better."""

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import hashlib
 import logging
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
+from slt_zoo.data.length_cache import LengthCache
 from slt_zoo.data.manifest import Manifest
 from slt_zoo.data.readers import open_reader
 from slt_zoo.data.readers.base import NPY_FAULTS
@@ -19,7 +21,7 @@ from slt_zoo.data.samplers import Key
 from slt_zoo.data.selection import effective_fps
 from slt_zoo.data.sign_segments import SignSegments
 from slt_zoo.data.workers import give_back_memory
-from slt_zoo.errors import ConfigError, MediaError
+from slt_zoo.errors import ConfigError, MediaError, first_few, one_line
 from slt_zoo.types import Batch, Clip, InputSpec, Media, Sample
 
 __all__ = ["ClipDataset", "Unreadable", "read_clip"]
@@ -27,8 +29,12 @@ __all__ = ["ClipDataset", "Unreadable", "read_clip"]
 log = logging.getLogger(__name__)
 
 
-class Unreadable(str):
-    """Id of a sample that could not be read and may be skipped."""
+@dataclass(frozen=True)
+class Unreadable:
+    """A sample that could not be read and may be skipped: its id, and why."""
+
+    id: str
+    why: str
 
 
 def read_clip(
@@ -133,7 +139,7 @@ class ClipDataset(Dataset[Clip]):
     """Clips of a split.
 
     Asked with an index it gives a clip; asked with the keys of a batch (`TrainBatches`) it gives their clips. Random
-    draws depend on seed, epoch and sample alone: workers, processes and resumed runs see the same.
+    draws depend on seed, epoch and the sample's id alone: workers, processes, resumed runs and subsets see the same.
 
     Args:
         manifest: the samples.
@@ -165,10 +171,13 @@ class ClipDataset(Dataset[Clip]):
 
     def _read(self, index: int, epoch: int) -> Clip:
         sample = self.manifest[index]
+        key = int.from_bytes(
+            hashlib.sha256(sample.id.encode()).digest()[:8]
+        )  # no row: a subset draws as the whole does
         log.debug("reading %s", sample.id)  # before decoding: a decoder that crashes cannot say it afterwards
 
         def read() -> Clip:
-            rng = np.random.default_rng([self.seed, epoch, index])  # anew each time: a second try draws the same
+            rng = np.random.default_rng([self.seed, epoch, key])  # anew each time: a second try draws the same
             return read_clip(sample, self.spec, training=self.training, rng=rng, fps=self.fps)
 
         return retry_read(read, f"sample {sample.id}")
@@ -180,7 +189,7 @@ class ClipDataset(Dataset[Clip]):
             if not self.skip_bad:
                 raise
             log.warning("skipped: %s", fault)
-            return Unreadable(self.manifest.ids[index])
+            return Unreadable(self.manifest.ids[index], one_line(fault))
 
     def collate(self, clips: Sequence[Clip | Unreadable]) -> Batch:
         """Join clips to a batch; what could not be read is named in ``skipped``.
@@ -189,10 +198,11 @@ class ClipDataset(Dataset[Clip]):
             MediaError: nothing of the batch could be read.
         """
         good = [c for c in clips if isinstance(c, Clip)]
-        bad = [str(c) for c in clips if isinstance(c, Unreadable)]
+        bad = {c.id: c.why for c in clips if isinstance(c, Unreadable)}
         if not good:
             raise MediaError(
-                f"{self.manifest.corpus} {self.manifest.split}: no sample of a batch could be read", found=bad
+                f"{self.manifest.corpus} {self.manifest.split}: no sample of a batch could be read",
+                found=first_few(list(bad.values()), 3),
             )
         _require_one_shape(good)
         batch = Batch.collate(good)
@@ -200,18 +210,29 @@ class ClipDataset(Dataset[Clip]):
         give_back_memory()
         return batch
 
-    def lengths(self) -> list[int]:
-        """Source frames of each sample: as declared, else as the file says; characters where only text is read."""
-        return [self._length(sample) for sample in self.manifest]
+    def lengths(self, cache: LengthCache) -> list[int]:
+        """Source frames of each sample: as declared, else as the file says; characters where only text is read.
 
-    def _length(self, sample: Sample) -> int:
+        Args:
+            cache: of what files said before.
+        """
+        lengths = [self._length(sample, cache) for sample in self.manifest]
+        cache.save()
+        return lengths
+
+    def _length(self, sample: Sample, cache: LengthCache) -> int:
         if self.spec.modality == "none":
             return max(1, len(sample.text))
         media = sample.media[self.spec.modality]
         if media.num_frames is not None:
             return media.num_frames
+
+        def measure() -> int:
+            kind = self.spec.modality
+            return retry_read(lambda: open_reader(kind, media, sample_id=sample.id).num_frames, f"sample {sample.id}")
+
         try:
-            return open_reader(self.spec.modality, media, sample_id=sample.id).num_frames
+            return int(cache.ask(media, "frames", measure) or 1)
         except MediaError:
             if not self.skip_bad:
                 raise

@@ -11,11 +11,11 @@ from typing import Any
 
 from slt_zoo.data.base import SLTDataModule
 from slt_zoo.data.checks import ZERO_WIDTH, is_empty, report_texts, shared_texts
-from slt_zoo.data.examine_media import look_at_media, one_line
+from slt_zoo.data.examine_media import look_at_media
 from slt_zoo.data.examine_tokenizer import load_pieces, unwritable
 from slt_zoo.data.manifest import Manifest
 from slt_zoo.data.published import differences, version_of
-from slt_zoo.errors import DatasetError, first_few
+from slt_zoo.errors import DatasetError, first_few, one_line
 from slt_zoo.types import SPLITS, Split
 
 __all__ = ["Examination", "Finding", "examine"]

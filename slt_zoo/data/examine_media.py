@@ -5,12 +5,10 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
 import torch
 
 from slt_zoo.data.checks import find_missing_media
-from slt_zoo.data.listing import require_path
 from slt_zoo.data.manifest import Manifest
 from slt_zoo.data.media_checks import (
     check_feature_lengths,
@@ -20,17 +18,13 @@ from slt_zoo.data.media_checks import (
     too_short_for_ctc,
 )
 from slt_zoo.data.readers import open_reader
-from slt_zoo.data.readers.containers import open_container
-from slt_zoo.errors import DatasetError, first_few
-from slt_zoo.types import Media
+from slt_zoo.data.time_segments import compare_segments
+from slt_zoo.errors import DatasetError, first_few, one_line
 
-__all__ = ["MediaFindings", "look_at_media", "one_line"]
+__all__ = ["MediaFindings", "look_at_media"]
 
 STRIDE = 4
 """Frames that become one step in the recognition models of the field."""
-
-_SLACK = 0.1
-"""Seconds that a segment may end behind its video: rounding, and containers that leave out the last frame."""
 
 
 class MediaFindings:
@@ -124,38 +118,15 @@ def _reader_warnings(notes: list[str]) -> Iterator[None]:
 
 
 def _past_the_end(found: MediaFindings, manifest: Manifest, kind: str, missing: set[str]) -> None:
-    """Segments against the lengths of their videos, each video asked once and not decoded."""
-    lengths: dict[str, float | None] = {}
-    outside: list[str] = []
-    cut: list[str] = []
-    for sample in manifest:
-        media = sample.media.get(kind)
-        if media is None or media.end is None or sample.id in missing:
-            continue
-        if media.path not in lengths:
-            lengths[media.path] = _seconds(media, sample.id, found)
-        length = lengths[media.path]
-        if length is not None and media.end > length + _SLACK:
-            where = f"{sample.id} {media.start or 0:g}-{media.end:g} s of {length:.2f} s"
-            (outside if (media.start or 0) >= length else cut).append(where)
-    if outside:
-        found.faults.append(f"{len(outside)} segments lie past the end of their video: {first_few(outside, 3)}")
-    if cut:
-        found.notes.append(f"{len(cut)} segments end past the end of their video and are cut: {first_few(cut, 3)}")
-
-
-def _seconds(media: Media, sample_id: str, found: MediaFindings) -> float | None:
-    import av
-
-    try:
-        path = require_path(media.path, sample_id)
-        if Path(path).is_dir():
-            return None
-        with open_container(path) as container:
-            return None if container.duration is None else container.duration / 1e6
-    except (DatasetError, OSError, ValueError, av.error.FFmpegError) as error:
-        found.faults.append(f"sample {sample_id}: cannot read the length of {media.path!r}: {error}")
-        return None
+    segments = compare_segments(manifest, kind, missing=missing)
+    for name, why in segments.unknown.items():
+        found.faults.append(f"sample {name}: {why}")
+    if segments.outside:
+        text = first_few([*segments.outside.values()], 3)
+        found.faults.append(f"{len(segments.outside)} segments lie past the end of their video: {text}")
+    if segments.cut:
+        text = first_few([*segments.cut.values()], 3)
+        found.notes.append(f"{len(segments.cut)} segments end past the end of their video and are cut: {text}")
 
 
 def _too_short(found: MediaFindings, manifest: Manifest) -> None:
@@ -168,8 +139,3 @@ def _too_short(found: MediaFindings, manifest: Manifest) -> None:
             f"infinite for them at a stride of {STRIDE} ({lengths[first.id]} frames, {ctc_steps(first.gloss or ())} "
             "steps needed)"
         )
-
-
-def one_line(error: Exception) -> str:
-    """An error's message without line ends."""
-    return "; ".join(part.strip() for part in str(error).split("\n"))

@@ -1,4 +1,4 @@
-"""Which ids may name files: one rule for annotations of all corpora, lists of ids and stores."""
+"""Which ids may name files, and which split stands in front of one: one rule for all files that name samples."""
 
 from __future__ import annotations
 
@@ -6,11 +6,19 @@ import re
 import unicodedata
 
 from slt_zoo.errors import AnnotationError
+from slt_zoo.types import SPLIT_NAMES, Split
 
-__all__ = ["check_id", "why_unsound"]
+__all__ = ["bare_id", "check_id", "why_unsound"]
 
 _LONGEST = 255
 """Bytes of a name on the file systems in use."""
+
+
+def bare_id(name: str) -> tuple[str, Split | None]:
+    """A name without the split that derived files put in front (``val/<id>``), and that split; None: there is none."""
+    word, slash, rest = name.partition("/")
+    split = SPLIT_NAMES.get(word)
+    return (rest, split) if slash and split else (name, None)
 
 
 def why_unsound(sample_id: str) -> str | None:

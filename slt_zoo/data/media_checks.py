@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from itertools import pairwise
 from pathlib import Path
 
 from lightning.pytorch.utilities import rank_zero_warn
 
+from slt_zoo.data.checks import find_missing_media
 from slt_zoo.data.listing import require_path
 from slt_zoo.data.manifest import Manifest
 from slt_zoo.data.readers import open_reader
-from slt_zoo.errors import MediaError, first_few
+from slt_zoo.errors import MediaError, MissingMediaError, first_few
 from slt_zoo.types import Sample
 
-__all__ = ["check_feature_lengths", "first_look", "frame_size_hint", "too_short_for_ctc"]
+__all__ = ["check_feature_lengths", "check_there", "first_look", "frame_size_hint", "too_short_for_ctc"]
 
 _SIZE = re.compile(r"(\d{2,4})x(\d{2,4})")
 _IMAGES = (".png", ".jpg", ".jpeg")
@@ -57,6 +58,31 @@ def declared_frames(sample: Sample) -> int | None:
     """Frames of the whole sample as annotated."""
     frames: int | None = sample.meta.get("num_frames")
     return frames or next((m.num_frames for m in sample.media.values() if m.num_frames), None)
+
+
+def check_there(manifest: Manifest, kind: str, skip: bool, advice: Callable[[], str]) -> list[str]:
+    """Ids of samples without media of a kind, where these may be skipped.
+
+    Args:
+        manifest: of the split.
+        kind: of media.
+        skip: whether some may be missing.
+        advice: what to do, for the message.
+
+    Raises:
+        MissingMediaError: some are missing and may not be skipped, or all are.
+    """
+    missing, example = find_missing_media(manifest, kind)
+    left = len(manifest) - len(missing)
+    if not missing or (skip and left):
+        return missing
+    on = f"; on_bad_sample='skip' goes on with {left}" if manifest.split == "train" and left else ""
+    raise MissingMediaError(
+        f"{manifest.corpus} {manifest.split}: {len(missing)} of {len(manifest)} samples have no {kind}",
+        where=example,
+        found=f"missing for {first_few(missing)}",
+        todo=advice() + on,
+    )
 
 
 def first_look(manifest: Manifest, kind: str) -> None:

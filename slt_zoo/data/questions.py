@@ -1,128 +1,29 @@
 """Questions of question-driven translation: video and question in, the translation of the video out.
 
 A corpus with questions is its parent, joined by id with a file of questions: the released one of the corpus, the
-interchange format (JSON lines), or questions made by a rule where there is no annotation. This is not the task of
+interchange format (JSON lines), or questions made by a rule where there is no file. This is not the task of
 SignQA-2026, which uses nearly the same names for answers about glosses and positions.
 """
 
 from __future__ import annotations
 
-import json
-import math
-import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
 
 from lightning.pytorch.utilities import rank_zero_warn
 
-from slt_zoo.data.annotations import read_text, unique_keys
+from slt_zoo.data.annotations import read_text
 from slt_zoo.data.base import Expected, SLTDataModule
 from slt_zoo.data.checks import ZERO_WIDTH
-from slt_zoo.data.formats.entries import bare_name, check_encodable, shown
-from slt_zoo.data.ids import check_id
+from slt_zoo.data.formats.questions import GENERATED, Asked, by_id, read_questions
 from slt_zoo.data.official import Entry
+from slt_zoo.data.question_rules import generate_question
 from slt_zoo.errors import AnnotationError, ConfigError, DatasetNotFoundError, UnknownNameError, first_few
-from slt_zoo.types import InputSpec, Sample, Split, as_split
+from slt_zoo.types import InputSpec, Sample, Split
 
-__all__ = ["Asked", "QuestionCorpus", "generate_question", "read_questions"]
-
-REQUIRED = ("id", "split", "num_frames", "fps", "question", "text", "language", "question_source")
-SOURCES = ("human", "generated")
-GENERATED = "generated"
-
-
-@dataclass(frozen=True)
-class Asked:
-    """A question as annotated.
-
-    Attributes:
-        id: of the sample, without a split in front.
-        question: untouched, but for the spaces of segmented Chinese.
-        source: ``"human"``, ``"generated"``, or, for the corpus's own file, which does not say it, ``"released"``, or
-            ``"simulated"`` where `slt_zoo.synthetic` made it.
-        text: translation as this file has it; the corpus's own is the reference.
-        split: None where the file does not say it.
-        num_frames, fps: as declared; None where unknown.
-        line: in the file, from 1.
-    """
-
-    id: str
-    question: str
-    source: str
-    text: str
-    split: Split | None = None
-    num_frames: int | None = None
-    fps: float | None = None
-    line: int = 0
-
-
-def read_questions(path: Path, language: str) -> list[Asked]:
-    """JSON lines in the interchange format, an object a line.
-
-    Keys: ``id``, ``split``, ``num_frames``, ``fps`` (both may be null), ``question``, ``text``, ``language``,
-    ``question_source`` (``human`` or ``generated``); ``video`` and ``gloss`` may be there.
-
-    Args:
-        path: the file.
-        language: of the corpus, BCP 47.
-
-    Raises:
-        AnnotationError: a line that is no such object, or two different questions of one sample; names the lines.
-    """
-    lines = enumerate(read_text(path).split("\n"), 1)
-    rows = (_from_json(line, f"{path}, line {n}", n, language) for n, line in lines if line.strip())
-    return list(_by_id(rows, path).values())
-
-
-def _from_json(line: str, where: str, number: int, language: str) -> Asked:
-    try:
-        row = json.loads(line, object_pairs_hook=unique_keys)
-    except (ValueError, RecursionError) as cause:
-        raise AnnotationError(f"line {number}: no JSON ({cause})", where=where, found=repr(line[:120])) from cause
-    keys = set(row) if isinstance(row, dict) else set()
-    if {"answer", "video_id"} <= keys:
-        raise AnnotationError(
-            "these are question-answer pairs of SignQA-2026, another task: there the output is the answer",
-            where=where,
-            todo="question-driven translation needs the question and the translation of each video",
-        )
-    if lacking := [key for key in REQUIRED if key not in keys]:
-        raise AnnotationError(
-            f"line {number}: {', '.join(lacking)} missing", where=where, expected=", ".join(REQUIRED), found=line[:120]
-        )
-    for key in ("id", "split", "question", "text", "language", "question_source"):
-        if not isinstance(row[key], str):
-            raise AnnotationError(f"line {number}: {key} is no string", where=where, found=shown(row[key]))
-        check_encodable(row[key], f"{where}, key {key}")
-    if row["question_source"] not in SOURCES:
-        raise AnnotationError(
-            f"line {number}: unknown question_source", where=where, expected=SOURCES, found=row["question_source"]
-        )
-    if row["language"].split("-")[0] != language:
-        raise AnnotationError(
-            f"line {number}: questions in another language", where=where, expected=language, found=row["language"]
-        )
-    for key, kinds in (("num_frames", int), ("fps", (int, float))):
-        value = row[key]
-        wrong = isinstance(value, bool) or not isinstance(value, kinds)
-        if value is not None and (wrong or not 0 < value < math.inf):
-            raise AnnotationError(f"line {number}: {key} is no positive number", where=where, found=shown(value))
-    try:
-        split = as_split(row["split"])
-    except UnknownNameError as cause:
-        raise AnnotationError(f"line {number}: {cause.what}", where=where) from cause
-    sample_id, its_split = bare_name(row["id"])
-    check_id(sample_id, where)
-    if its_split is not None and as_split(its_split) != split:
-        raise AnnotationError(f"line {number}: id and split differ", where=where, found=f"{row['id']!r}, {split}")
-    question, text = (_without_segmentation(row[key], language) for key in ("question", "text"))
-    return Asked(sample_id, question, row["question_source"], text, split, row["num_frames"], row["fps"], number)
-
-
-def _without_segmentation(text: str, language: str) -> str:
-    return text.replace(" ", "") if language == "zh" else text
+__all__ = ["QuestionCorpus"]
 
 
 class QuestionCorpus(SLTDataModule):
@@ -135,8 +36,9 @@ class QuestionCorpus(SLTDataModule):
     Args:
         root: of the parent corpus.
         questions: file, or folder with ``train``, ``dev`` and ``test`` as ``.txt`` (the released format) or ``.jsonl``
-            (the interchange format); by default the folder ``questions`` in the corpus. ``"generated"``: made from the
-            translation by a rule; results with them are not comparable.
+            (the interchange format); by default the folder ``questions`` in the corpus, and where that has no file of
+            a split, as with ``"generated"``: made from the translation by a rule, with a warning. Results with them
+            are not comparable.
         empty_question: what an empty question is to a model that needs one: an error, or kept as it is. Training
             samples with one are left out with ``on_bad_sample="skip"`` where it would be an error.
         base: arguments of the parent corpus.
@@ -155,6 +57,7 @@ class QuestionCorpus(SLTDataModule):
             raise UnknownNameError("empty_question", empty_question, ("error", "keep"))
         self.questions, self.empty_question = questions, empty_question
         self._released: set[Split] = set()
+        self._generated: dict[Split, int] = {}
 
     def read_released(self, path: Path) -> Iterable[Entry]:
         """The corpus's own file of questions."""
@@ -175,17 +78,14 @@ class QuestionCorpus(SLTDataModule):
         """The parent's samples with their questions.
 
         Raises:
-            DatasetNotFoundError: no annotation, or no questions of this split.
+            DatasetNotFoundError: no annotation, or no questions of this split where ``questions`` says they are.
             AnnotationError: a damaged file, or questions of other samples alone.
         """
         samples = list(super().read_annotations(split))
-        if self.questions == GENERATED:
-            rank_zero_warn(
-                f"{self.corpus} {split}: the questions are generated from the translations by a rule; "
-                "results with them are not comparable with others"
-            )
-            return [_with(s, generate_question(s.text, self.language), GENERATED, None) for s in samples]
-        path, asked = self._asked(split)
+        place = None if self.questions == GENERATED else self._question_file(split)
+        if place is None:
+            return self._generate(samples, split)
+        path, asked = self._asked(split, *place)
         joined = {s.id: asked[s.id] for s in samples if s.id in asked}
         if not joined:
             raise AnnotationError(
@@ -196,7 +96,25 @@ class QuestionCorpus(SLTDataModule):
             )
         for oddity in self._oddities(samples, asked, joined):
             rank_zero_warn(f"{self.corpus} {split}: {oddity} ({path.name})")
+        self._generated[split] = sum(row.source == GENERATED for row in joined.values())
         return [_with(s, row.question, row.source, row.num_frames) if (row := joined.get(s.id)) else s for s in samples]
+
+    def _generate(self, samples: list[Sample], split: Split) -> list[Sample]:
+        self._generated[split] = len(samples)
+        wanted = (
+            "" if self.questions else f"there is no {' or '.join(map(str, _names(self._question_folder(), split)))}; "
+        )
+        rank_zero_warn(
+            f"{self.corpus} {split}: {wanted}the questions are generated from the translations by a rule; results with "
+            "them are not comparable with others"
+            + (". data.questions=<file or folder> takes those of annotators" if wanted else "")
+        )
+        return [_with(s, generate_question(s.text, self.language), GENERATED, None) for s in samples]
+
+    def score_notes(self, split: Split) -> dict[str, Any]:
+        """As the parent's; and how many questions of each split that was read are generated."""
+        made = {name: count for name, count in self._generated.items() if count}
+        return super().score_notes(split) | ({"generated_questions": made} if made else {})
 
     def _oddities(
         self, samples: list[Sample], asked: Mapping[str, Asked], joined: Mapping[str, Asked]
@@ -219,9 +137,8 @@ class QuestionCorpus(SLTDataModule):
         }
         return [f"{len(ids)} {what}: {first_few(ids, 3)}" for what, ids in told.items() if ids]
 
-    def _asked(self, split: Split) -> tuple[Path, dict[str, Asked]]:
+    def _asked(self, split: Split, path: Path, alone: bool) -> tuple[Path, dict[str, Asked]]:
         """The questions of a split (or of all, where the file does not say the split) by id."""
-        path, alone = self._question_file(split)
         head = read_text(path).lstrip()[:1]
         if not head:
             raise AnnotationError("the file of questions is empty", where=path)
@@ -238,20 +155,23 @@ class QuestionCorpus(SLTDataModule):
                 Asked(e.id, e.question or "", source, e.text, own, e.num_frames, line=e.line)
                 for e in self.read_released(path)
             ]
-        return path, _by_id(rows, path)
+        return path, by_id(rows, path)
 
     def _made(self, path: Path) -> bool:
         """Whether a file of the corpus holds questions that were simulated, not those of an annotation."""
         inside = path.resolve().is_relative_to(self.corpus_folder().resolve())
         return inside and (self.simulation_note() or {}).get("question_overlap") is not None
 
-    def _question_file(self, split: Split) -> tuple[Path, bool]:
-        """The file, and whether it is of this split alone."""
-        given = self.corpus_folder() / "questions" if self.questions is None else Path(self.questions).expanduser()
+    def _question_folder(self) -> Path:
+        return self.corpus_folder() / "questions" if self.questions is None else Path(self.questions).expanduser()
+
+    def _question_file(self, split: Split) -> tuple[Path, bool] | None:
+        """The file, and whether it is of this split alone; None: there is none, and none was named."""
+        given = self._question_folder()
         if given.is_file():
             return given, False
-        names = [f"{stem}{end}" for stem in (split, *["val"] * (split == "dev")) for end in (".txt", ".jsonl")]
-        found = [given / name for name in names if (given / name).is_file()]
+        places = _names(given, split)
+        found = [path for path in places if path.is_file()]
         if len(found) == 1:
             return found[0], True
         if found:
@@ -261,11 +181,13 @@ class QuestionCorpus(SLTDataModule):
                 found=", ".join(path.name for path in found),
                 todo="name the folder of one of them in data.questions",
             )
+        if self.questions is None:
+            return None
         inside = sorted(p.name for p in given.iterdir())[:8] if given.is_dir() else None
         raise DatasetNotFoundError(
             f"{self.corpus}: no questions of {split}",
             where=given,
-            expected=" or ".join(names),
+            expected=" or ".join(path.name for path in places),
             found="no such folder" if inside is None else f"there: {', '.join(inside) or 'nothing'}",
             todo="pass data.questions=<file or folder>; data.questions=generated makes some by a rule, and results "
             "with them are not comparable",
@@ -290,72 +212,11 @@ class QuestionCorpus(SLTDataModule):
             )
 
 
-def _by_id(rows: Iterable[Asked], path: Path) -> dict[str, Asked]:
-    asked: dict[str, Asked] = {}
-    for row in rows:
-        other = asked.setdefault(row.id, row)
-        if replace(other, line=0) != replace(row, line=0):
-            raise AnnotationError(
-                f"id {row.id!r} has questions on lines {other.line} and {row.line}",
-                where=path,
-                expected="one question a sample",
-            )
-        if other is not row:
-            rank_zero_warn(f"{path}: lines {other.line} and {row.line} are the same; one is kept")
-    return asked
+def _names(folder: Path, split: Split) -> list[Path]:
+    """Where a split's file of questions may lie."""
+    return [folder / f"{stem}{end}" for stem in (split, *["val"] * (split == "dev")) for end in (".txt", ".jsonl")]
 
 
 def _with(sample: Sample, question: str, source: str, num_frames: int | None) -> Sample:
     declared = {} if num_frames is None or num_frames < 1 else {"num_frames": num_frames}
     return replace(sample, question=question, meta={**declared, **sample.meta, "question_source": source})
-
-
-_DAY = r"(?:montag|dienstag|mittwoch|donnerstag|freitag|samstag|sonnabend|sonntag)"
-_GERMAN_TIME = re.compile(
-    r"\b(?:(?:heute|morgen|übermorgen|gestern)(?: (?:nacht|abend|früh|morgen|vormittag|mittag|nachmittag))?"
-    r"|in der (?:kommenden |nächsten )?nacht|in den (?:nächsten|kommenden|folgenden) tagen|tagsüber|nachts"
-    rf"|(?:am|ab|bis) (?:frühen |späten )?(?:{_DAY}|wochenende|morgen|vormittag|mittag|nachmittag|abend|tag|tage))\b"
-)
-_GERMAN_PLACE = re.compile(
-    r"\b(?:(?:im|in der|in den) (?:\w+ )?(?:(?:nord|süd|ost|west)\w*|mitte|bergen|\w*land)|an der (?:\w+ )?\w*küste"
-    r"|an den (?:\w+ )?\w*alpen|in (?:bayern|sachsen|hessen|thüringen|brandenburg|niedersachsen|(?:\w+deutschland)))\b"
-)
-_CHINESE = (
-    (re.compile(r"[0-9〇零一二两三四五六七八九十百千万]+(?=[岁个点天年月日号块元本张件只条次位名斤米度分])"), "几"),
-    (
-        re.compile(
-            r"(?:今天|明天|昨天|后天|前天|今年|明年|去年|早上|上午|中午|下午|晚上|周末|星期[一二三四五六日天])+"
-        ),
-        "什么时候",
-    ),
-    (re.compile(r"(?:[我你他她]们?|爸爸|妈妈|哥哥|姐姐|弟弟|妹妹|爷爷|奶奶|老师|医生)"), "谁"),
-)
-_CHINESE_ASKING = re.compile(r"[？?]|什么|谁|哪|几|多少|怎么|吗")
-
-
-def generate_question(text: str, language: str) -> str:
-    """A question to a translation, by a rule; the same text gives the same question.
-
-    German weather forecasts: ``wie ist das wetter`` and the first phrase of time and of place. Chinese: a number, a
-    phrase of time or a person becomes an interrogative; where there is none, or the text itself asks, the question
-    says nothing of the text. The rest of the text stands in the question: a model can copy it.
-
-    Args:
-        text: the translation.
-        language: ``"de"`` or ``"zh"``.
-
-    Raises:
-        ConfigError: another language.
-    """
-    if language == "de":
-        phrases = (rule.search(text.lower()) for rule in (_GERMAN_TIME, _GERMAN_PLACE))
-        return " ".join(["wie ist das wetter", *(found[0] for found in phrases if found)])
-    if language != "zh":
-        raise ConfigError("questions are generated in German and Chinese alone", found=language)
-    if _CHINESE_ASKING.search(text):
-        return "对方问了什么？"
-    for rule, asking in _CHINESE:
-        question, count = rule.subn(asking, text, count=1)
-        if count:
-            return question.rstrip("。！.! ") + "？"
-    return "对方说了什么？"

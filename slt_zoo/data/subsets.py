@@ -8,7 +8,7 @@ from pathlib import Path
 
 from slt_zoo.data.annotations import read_text
 from slt_zoo.data.checks import is_empty
-from slt_zoo.data.ids import check_id
+from slt_zoo.data.ids import bare_id, check_id
 from slt_zoo.data.manifest import Manifest
 from slt_zoo.errors import DatasetError, first_few
 from slt_zoo.types import SPLITS, Split
@@ -29,8 +29,15 @@ def read_subset(folder: Path, split: Split) -> list[str] | None:
     if path is None:
         return None
     lines = ((number, line.strip()) for number, line in enumerate(read_text(path).split("\n"), 1))
-    ids = (check_id(line.removeprefix(f"{split}/"), f"{path}, line {number}") for number, line in lines if line)
+    ids = (_listed_id(line, split, f"{path}, line {number}") for number, line in lines if line)
     return list(dict.fromkeys(ids))
+
+
+def _listed_id(line: str, split: Split, where: str) -> str:
+    sample_id, its_split = bare_id(line)
+    if its_split not in (None, split):
+        raise DatasetError(f"an id of {its_split} in the list of {split}", where=where, found=line[:120])
+    return check_id(sample_id, where)
 
 
 def choose_subset(manifest: Manifest, folder: str) -> Manifest:

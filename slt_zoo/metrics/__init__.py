@@ -1,6 +1,6 @@
 """Scores by named protocols; exact on any number of devices."""
 
-from slt_zoo.metrics.collector import PredictionCollector, gather_by_id
+from slt_zoo.metrics.collector import PredictionCollector, gather_by_id, gather_first
 from slt_zoo.metrics.files import ResultFileError, load_predictions, load_scores, merge_scores, save_predictions
 from slt_zoo.metrics.protocols import PROTOCOLS, Protocol, get_protocol
 from slt_zoo.metrics.report import ScoredSplit, ScoreReport, check_ids, reference_hash, score
@@ -18,6 +18,7 @@ __all__ = [
     "check_ids",
     "compare",
     "gather_by_id",
+    "gather_first",
     "get_protocol",
     "load_predictions",
     "load_scores",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 import torch.distributed as dist
 
@@ -12,8 +12,9 @@ from slt_zoo.errors import ScoreError, first_few
 from slt_zoo.metrics.report import check_ids
 from slt_zoo.types import Prediction
 
-__all__ = ["PredictionCollector", "gather_by_id"]
+__all__ = ["PredictionCollector", "gather_by_id", "gather_first"]
 
+T = TypeVar("T")
 logger = logging.getLogger(__name__)
 
 
@@ -23,13 +24,9 @@ def gather_by_id(local: Mapping[str, Prediction]) -> dict[str, Prediction]:
     Every process of the group must call it. Where a sample was decoded twice (a sampler that pads), equal hypotheses
     count once; of unequal ones that of the lowest rank stays, and a warning names the samples.
     """
-    shards: list[Any] = [dict(local)]
-    if dist.is_available() and dist.is_initialized() and dist.get_world_size() > 1:
-        shards = [None] * dist.get_world_size()
-        dist.all_gather_object(shards, dict(local))
     joined: dict[str, Prediction] = {}
     conflicts = set()
-    for shard in shards:
+    for shard in _of_all_processes(local):
         for sample_id, prediction in shard.items():
             if joined.setdefault(sample_id, prediction).hypothesis != prediction.hypothesis:
                 conflicts.add(sample_id)
@@ -40,6 +37,25 @@ def gather_by_id(local: Mapping[str, Prediction]) -> dict[str, Prediction]:
             first_few(sorted(conflicts)),
         )
     return dict(sorted(joined.items()))
+
+
+def gather_first(local: Mapping[str, T]) -> dict[str, T]:
+    """Entries of all processes in the order of their ids; of an id that several have, the lowest rank's.
+
+    Every process of the group must call it.
+    """
+    joined: dict[str, T] = {}
+    for shard in _of_all_processes(local):
+        joined = {**shard, **joined}
+    return dict(sorted(joined.items()))
+
+
+def _of_all_processes(local: Mapping[str, T]) -> list[dict[str, T]]:
+    shards: list[Any] = [dict(local)]
+    if dist.is_available() and dist.is_initialized() and dist.get_world_size() > 1:
+        shards = [None] * dist.get_world_size()
+        dist.all_gather_object(shards, dict(local))
+    return shards
 
 
 class PredictionCollector:

@@ -23,7 +23,7 @@ from slt_zoo._version import __version__
 from slt_zoo.data.base import SLTDataModule
 from slt_zoo.errors import CheckpointClassError, CheckpointMismatchError, ConfigError, SLTError, first_few
 from slt_zoo.loading import InitFrom
-from slt_zoo.metrics import PredictionCollector, ScoredSplit, score
+from slt_zoo.metrics import PredictionCollector, ScoredSplit, gather_first, score
 from slt_zoo.text import TextCodec, WordCodec, check_reachable, codec_from_dict
 from slt_zoo.types import Batch, DataFacts, InputSpec, Losses, Prediction, Sample, Split
 
@@ -88,7 +88,8 @@ class SLTModule(LightningModule):
         self.optimizer, self.lr_scheduler = optimizer, lr_scheduler
         self.codecs = {}
         self.scored: dict[Split, ScoredSplit] = {}
-        self.skipped: set[str] = set()
+        self.skipped: dict[str, str] = {}
+        """Training samples that were left out, and why: missing at setup, or unreadable later."""
         self._collectors = {MAIN: PredictionCollector()}
         self._sums: dict[str, Any] = {}
         self._steps = 0
@@ -261,7 +262,7 @@ class SLTModule(LightningModule):
 
     def training_step(self, batch: Batch, batch_idx: int) -> torch.Tensor:
         """Losses, logged a step."""
-        self.skipped.update(batch.skipped)
+        self.skipped = {**batch.skipped, **self.skipped} if batch.skipped else self.skipped
         losses = self.losses(batch)
         terms = {f"train/{name}": value.detach() for name, value in losses.terms.items()}
         self.log_dict({"train/loss": losses.total.detach(), **terms}, batch_size=len(batch))
@@ -290,7 +291,9 @@ class SLTModule(LightningModule):
         ]
 
     def on_fit_start(self) -> None:
-        """Refuse a vocabulary with which references can never be written."""
+        """Take over what setup left out; refuse a vocabulary with which references can never be written."""
+        if isinstance(data := getattr(self.trainer, "datamodule", None), SLTDataModule):
+            self.skipped = {**data.skipped.get("train", {}), **self.skipped}
         codec = self.codecs.get(self.target)
         if codec is not None and self.translates:
             splits = {split: self._data().manifest(split) for split in ("train", "dev")}
@@ -339,6 +342,7 @@ class SLTModule(LightningModule):
 
     def _score(self, split: Split) -> None:
         self._log_means(split)
+        self.skipped = gather_first(self.skipped)
         collectors, self._collectors = self._collectors, {MAIN: PredictionCollector()}
         if self.trainer.sanity_checking or not self.translates:
             return
@@ -372,7 +376,7 @@ class SLTModule(LightningModule):
         notes: dict[str, Any] = {"model": type(self).__name__, "target": self.target, **facts}
         notes |= {"trained_on": self.facts.corpus, "trained_on_simulated": self.facts.simulated}
         notes |= {"complete": whole, "split_size": size, "decoding": self.decoding_settings()}
-        notes |= self._data().score_notes(split)
+        notes |= {"skipped_in_training": len(self.skipped), **self._data().score_notes(split)}
         weights = self.trainer.ckpt_path
         if weights is not None and Path(weights).is_file():
             notes["checkpoint"] = loading.sha256_of(Path(weights))
@@ -401,8 +405,9 @@ class SLTModule(LightningModule):
         return f"{cls.__module__}.{cls.__qualname__}"
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Record the class, so that no other can load it by mistake."""
-        checkpoint[loading.CLASS_KEY] = {"class": self.class_name(), "version": __version__}
+        """Record the class, so that no other can load it by mistake, and which samples were skipped."""
+        own = {"class": self.class_name(), "version": __version__, "skipped": dict(self.skipped)}
+        checkpoint[loading.CLASS_KEY] = own
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Refuse weights of another class or shape before anything is changed.
@@ -413,6 +418,7 @@ class SLTModule(LightningModule):
         """
         self._refuse_other_class(checkpoint)
         self._steps = int(checkpoint.get("global_step", 0))
+        self.skipped = {**checkpoint[loading.CLASS_KEY].get("skipped", {}), **self.skipped}
         given = checkpoint.get("state_dict")
         if given is None:
             return  # sharded strategies load strictly themselves

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -75,6 +76,30 @@ def test_a_saved_config_runs_again_and_gives_the_same(root):
     assert main(["fit", "--config", config, "--overwrite", "true"]) == 0
     again = torch.load(RUN / "last.ckpt", weights_only=True)["state_dict"]
     assert all(torch.equal(first[k], again[k]) for k in first)
+
+
+def test_what_is_skipped_is_in_a_file_beside_each_score_and_in_the_checkpoint(root, tmp_path):
+    corpus = tmp_path / "corpus"
+    shutil.copytree(root, corpus)
+    missing, broken = slt_zoo.Phoenix14T(str(corpus)).manifest("train").ids[2:4]
+    (gone,), (damaged,) = (list(corpus.rglob(f"{name}.pose")) for name in (missing, broken))
+    gone.unlink()
+    damaged.write_bytes(b"no pose")
+    more = ("--data.on_bad_sample", "skip", "--data.batch_size", "4")
+    assert fit(str(corpus), *more, "--trainer.default_root_dir", "run") == 0
+    lines = [json.loads(line) for line in Path("run/skipped.jsonl").read_text("utf-8").splitlines()]
+    assert [(line["id"], line["split"]) for line in lines] == [(i, "train") for i in sorted((missing, broken))]
+    why = {line["id"]: line["why"] for line in lines}
+    assert why[missing] == "without pose" and str(damaged) in why[broken]
+    assert torch.load("run/last.ckpt", weights_only=True)["slt_zoo"]["skipped"] == why
+    assert main(["test", "--config", "run/config.yaml"]) == 0
+    scores = json.loads(Path("run/scores.json").read_text())
+    assert {s: scores[s]["extra"]["skipped_in_training"] for s in ("dev", "test")} == {"dev": 2, "test": 2}
+    Path("whole").mkdir()
+    assert fit(root, "--trainer.default_root_dir", "whole") == 0 and not Path("whole/skipped.jsonl").exists()
+    assert json.loads(Path("whole/scores.json").read_text())["dev"]["extra"]["skipped_in_training"] == 0
+    assert fit(root, "--trainer.default_root_dir", "run", "--overwrite", "true") == 0
+    assert not Path("run/skipped.jsonl").exists(), "it was the old run's"
 
 
 def test_a_run_is_not_overwritten(root, capsys):

@@ -19,9 +19,9 @@ import torch
 
 from slt_zoo import GSL, CSLDaily, CSLDailyQA, How2Sign, InputSpec, Phoenix14T
 from slt_zoo.data import compressed, official
+from slt_zoo.data.formats.questions import read_questions
 from slt_zoo.data.ids import check_id, why_unsound
 from slt_zoo.data.manifest import Manifest
-from slt_zoo.data.questions import read_questions
 from slt_zoo.data.readers import open_reader
 from slt_zoo.data.subsets import read_subset
 from slt_zoo.errors import AnnotationError, DatasetError, MediaError

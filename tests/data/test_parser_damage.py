@@ -21,7 +21,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from slt_zoo.data import official
-from slt_zoo.data.questions import read_questions
+from slt_zoo.data.formats.questions import read_questions
 from slt_zoo.errors import AnnotationError
 
 Record = tuple[Any, ...]

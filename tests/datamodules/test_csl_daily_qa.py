@@ -9,7 +9,7 @@ from typing import ClassVar
 import pytest
 
 from slt_zoo import CSLDailyQA, InputSpec
-from slt_zoo.data.questions import generate_question
+from slt_zoo.data.question_rules import generate_question
 from slt_zoo.errors import AnnotationError, DatasetNotFoundError
 from slt_zoo.testing import CorpusContract, simulated
 
@@ -105,6 +105,27 @@ def test_generated_questions_are_marked(corpus):
         (sample,) = CSLDailyQA(str(corpus), questions="generated").manifest("dev")
     assert sample.meta["question_source"] == "generated"
     assert sample.question == generate_question("我有书。", "zh") and "谁" in sample.question
+
+
+@pytest.mark.parametrize("gone", ["file", "folder"])
+def test_without_a_file_questions_are_generated_and_every_place_says_so(corpus, gone):
+    for path in (corpus / "questions").iterdir():
+        if gone == "folder" or path.stem == "dev":
+            path.unlink()
+    if gone == "folder":
+        (corpus / "questions").rmdir()
+    data = CSLDailyQA(str(corpus))
+    assert "generated_questions" not in data.score_notes("dev")
+    with pytest.warns(UserWarning, match="generated .* not comparable") as told:
+        (sample,) = data.manifest("dev")
+    (text,) = [str(w.message) for w in told if "generated" in str(w.message)]
+    for name in ("dev.txt", "dev.jsonl", "val.txt", "val.jsonl"):
+        assert str(corpus / "questions" / name) in text
+    assert "CSLDailyQA dev" in text and "data.questions=<file or folder>" in text
+    assert (sample.question, sample.meta["question_source"]) == (generate_question("我有书。", "zh"), "generated")
+    assert data.score_notes("dev")["generated_questions"] == {"dev": 1}
+    data.manifest("train")
+    assert data.score_notes("dev")["generated_questions"] == {"dev": 1} | ({"train": 1} if gone == "folder" else {})
 
 
 def test_the_real_questions(shared_data, recwarn):

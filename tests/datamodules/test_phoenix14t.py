@@ -273,7 +273,7 @@ class TestBinding:
         data = self.data(corpus, on_bad_sample="skip")
         with pytest.warns(UserWarning, match="1 samples without features are skipped"):
             data.bind(self.SPEC, ["train"])
-        assert data.manifest("train").ids == ["train-1"] and data.skipped == {"train": ["train-2"]}
+        assert data.manifest("train").ids == ["train-1"] and data.skipped == {"train": {"train-2": "without features"}}
 
     def test_evaluation_never_skips(self, corpus):
         (corpus / "features/mine/test/test-2.npy").unlink()
@@ -302,7 +302,7 @@ class TestBinding:
         self.data(corpus).bind(InputSpec(modality="features", needs=frozenset({"gloss"})), ["train"])
         data = self.data(corpus, on_bad_sample="skip")
         data.bind(spec, ["train"])
-        assert data.skipped == {"train": ["train-2"]}
+        assert data.skipped == {"train": {"train-2": "with an empty text, gloss or question"}}
 
     def test_what_the_model_needs_and_the_corpus_has_not(self, corpus):
         for need, advice in {"question": "question-answering", "segments": "data.segments"}.items():
@@ -315,7 +315,8 @@ class TestBinding:
         data = self.data(corpus, batch_size=2, on_bad_sample="skip")
         data.bind(self.SPEC, ["train"])
         (batch,) = data.loader("train", training=True)
-        assert batch.id == ["train-1"] and batch.skipped == ["train-2"]
+        assert batch.id == ["train-1"] and list(batch.skipped) == ["train-2"]
+        assert "train-2.npy" in batch.skipped["train-2"] and "\n" not in batch.skipped["train-2"]
         data = self.data(corpus, batch_size=2)
         data.bind(self.SPEC, ["train"])
         with pytest.raises(DatasetError, match="train-2"):

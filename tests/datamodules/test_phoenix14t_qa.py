@@ -7,7 +7,7 @@ from typing import ClassVar
 import pytest
 
 from slt_zoo import Phoenix14T, Phoenix14TQA
-from slt_zoo.data.questions import generate_question
+from slt_zoo.data.question_rules import generate_question
 from slt_zoo.errors import AnnotationError, DatasetError
 from slt_zoo.testing import CorpusContract, simulated
 from slt_zoo.types import SPLITS

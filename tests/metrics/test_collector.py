@@ -10,7 +10,7 @@ import torch.distributed as dist
 import torch.multiprocessing as mp
 
 from slt_zoo.errors import ScoreError
-from slt_zoo.metrics import PredictionCollector, score
+from slt_zoo.metrics import PredictionCollector, gather_first, score
 
 IDS = [f"s{i}" for i in range(7)]  # does not divide by 2
 REFERENCES = {i: f"wort {n} und noch eins" for n, i in enumerate(IDS)}
@@ -41,6 +41,7 @@ def run_rank(rank, folder):
     collector.reset()
     collector.add(["s0"], [f"of rank {rank}"])
     results["conflict"] = collector.gather()
+    results["first"] = gather_first({"b": f"of {rank}", f"own {rank}": "x"})
     (folder / f"{rank}.json").write_text(json.dumps(results))
     dist.destroy_process_group()
 
@@ -54,6 +55,7 @@ def test_two_processes_give_the_result_of_one(tmp_path):
         results = json.loads((tmp_path / f"{rank}.json").read_text())
         assert results["uneven"] == results["padded"] == results["again"] == expected
         assert results["conflict"] == {"s0": "of rank 0"}
+        assert list(results["first"].items()) == [("b", "of 0"), ("own 0", "x"), ("own 1", "x")]
 
 
 def test_the_order_of_batches_does_not_matter():

@@ -12,7 +12,8 @@ from typing import Any
 from slt_zoo.data.annotations import unique_keys
 from slt_zoo.data.compressed import read_bounded
 from slt_zoo.data.formats.csl_daily import csl_name, csl_signer
-from slt_zoo.data.formats.entries import Entry, bare_name, check_encodable, shown, whole_number, without_doubles
+from slt_zoo.data.formats.entries import Entry, check_encodable, shown, whole_number, without_doubles
+from slt_zoo.data.ids import bare_id
 from slt_zoo.errors import AnnotationError
 
 __all__ = ["read_csl_daily_labels", "read_csl_daily_pickle"]
@@ -131,7 +132,7 @@ def _json_lines(data: bytes, path: Path) -> Iterable[tuple[int, Any]]:
 def _label(row: Any, where: str, number: int) -> Entry:
     if not isinstance(row, Mapping) or not isinstance(row.get("name"), str) or not isinstance(row.get("text"), str):
         raise AnnotationError("a row without name and text", where=where, found=shown(row))
-    name = csl_name(bare_name(row["name"])[0], where)
+    name = csl_name(bare_id(row["name"])[0], where)
     gloss, signer, count = row.get("gloss"), row.get("signer"), row.get("num_frames")
     return Entry(
         name,

@@ -14,7 +14,7 @@ from lightning.pytorch.utilities import rank_zero_warn
 from slt_zoo.data.annotations import read_text
 from slt_zoo.errors import AnnotationError
 
-__all__ = ["Entry", "bare_name", "check_encodable", "numbered_lines", "shown", "whole_number", "without_doubles"]
+__all__ = ["Entry", "check_encodable", "numbered_lines", "shown", "whole_number", "without_doubles"]
 
 _WHOLE = re.compile(r"-?[0-9]{1,9}")
 
@@ -45,12 +45,6 @@ class Entry:
     end: float | None = None
     video: str | None = None
     line: int = 0
-
-
-def bare_name(name: str) -> tuple[str, str | None]:
-    """A name without the split that derived files put in front, and that split."""
-    split, slash, rest = name.partition("/")
-    return (rest, split) if slash and split in ("train", "dev", "test", "val") else (name, None)
 
 
 def numbered_lines(path: Path) -> Iterator[tuple[int, str]]:

@@ -7,8 +7,8 @@ import unicodedata
 from pathlib import Path
 
 from slt_zoo.data.annotations import Row, read_rows
-from slt_zoo.data.formats.entries import Entry, bare_name, numbered_lines, without_doubles
-from slt_zoo.data.ids import check_id
+from slt_zoo.data.formats.entries import Entry, numbered_lines, without_doubles
+from slt_zoo.data.ids import bare_id, check_id
 from slt_zoo.errors import AnnotationError
 
 __all__ = ["PHOENIX14T", "read_phoenix14t", "read_phoenix14t_qa"]
@@ -43,14 +43,14 @@ def _entry(row: Row, path: Path, split: str | None) -> Entry:
                 found=repr(cells[column][:120]),
                 expected="-1, as in the release",
             )
-    name, its_split = bare_name(cells["name"].strip())
+    name, its_split = bare_id(cells["name"].strip())
     if not name:
         raise AnnotationError(f"line {row.line}: the name is empty", where=where)
     if split is not None and its_split not in (None, split):
         raise AnnotationError(f"line {row.line}: a name of {its_split} in the file of {split}", where=where)
     check_id(name, where)
     video = _VIDEO.fullmatch(cells["video"])
-    if video is not None and not _same(bare_name(video[1])[0], name):
+    if video is not None and not _same(bare_id(video[1])[0], name):
         raise AnnotationError(
             f"line {row.line}: name and video are of different samples",
             where=where,
@@ -86,7 +86,7 @@ def read_phoenix14t_qa(path: Path) -> list[Entry]:
         where = f"{path}, line {number}"
         fields = line.split("%")
         name, space, text = fields[0].partition(" ")
-        bare, split = bare_name(name)
+        bare, split = bare_id(name)
         expected = expected or len(fields)
         if len(fields) not in (2, 3) or len(fields) != expected or not space or split is None:
             raise AnnotationError(

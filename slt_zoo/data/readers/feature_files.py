@@ -15,8 +15,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from slt_zoo.data.compressed import gzip_bound
+from slt_zoo.data.ids import bare_id
 from slt_zoo.data.readers.base import load_array
-from slt_zoo.data.readers.plain_pickle import as_array, bare_id, is_pickle, load_pickle, one_of
+from slt_zoo.data.readers.plain_pickle import as_array, is_pickle, load_pickle, one_of
 from slt_zoo.errors import MediaError, first_few
 from slt_zoo.types import Media
 
@@ -87,7 +88,7 @@ def feature_ids(path: Path) -> list[str]:
             expected=".safetensors, .pt, or a (gzipped) pickle, with the samples by id",
             todo="pass the folder of files with one sample each",
         )
-    ids = [bare_id(name) for name in names]
+    ids = [bare_id(name)[0] for name in names]
     if len(set(ids)) < len(ids):
         raise MediaError(f"{len(ids) - len(set(ids))} names occur twice", where=where, expected="one entry a sample")
     return ids
@@ -110,7 +111,7 @@ def _by_name(content: Any) -> dict[str, Any]:
     if any(not isinstance(e.get("name"), str) or "sign" not in e for e in entries):
         keys = ", ".join(str(k) for k in entries[0])
         raise MediaError("not a pickle of features", expected=_LIST, found=f"entries with {keys}")
-    signs = {bare_id(e["name"]): e["sign"] for e in entries}
+    signs = {bare_id(e["name"])[0]: e["sign"] for e in entries}
     if len(signs) < len(entries):
         raise MediaError(f"{len(entries) - len(signs)} names occur twice", expected="one entry a sample")
     return signs
@@ -198,7 +199,7 @@ def _one_name(names: list[str], item: str | None, where: str) -> str:
         return str(item)
     if item is None and len(names) == 1:
         return names[0]
-    known = {bare_id(name): name for name in names}
+    known = {bare_id(name)[0]: name for name in names}
     if item in known:
         return known[str(item)]
     raise MediaError(

@@ -25,7 +25,7 @@ from slt_zoo.data.stores import is_store
 from slt_zoo.errors import MediaError, UnknownNameError
 from slt_zoo.types import Media
 
-__all__ = ["VIDEO_SUFFIXES", "open_reader", "sample_ids"]
+__all__ = ["VIDEO_SUFFIXES", "is_video", "open_reader", "sample_ids"]
 
 VIDEO_SUFFIXES = (".mp4", ".mov", ".avi", ".mkv", ".webm", ".m4v", ".mpg", ".mpeg", ".wmv", ".ts", ".flv")
 _POSE: dict[str, Callable[[Path, Media, str], PoseArrays]] = {
@@ -34,6 +34,11 @@ _POSE: dict[str, Callable[[Path, Media, str], PoseArrays]] = {
     ".skels": load_skels,
     ".skels.gz": load_skels,
 }
+
+
+def is_video(path: Path) -> bool:
+    """Whether a path names a file of video, as far as its name tells."""
+    return path.name.lower().endswith(VIDEO_SUFFIXES) and not path.is_dir()
 
 
 def open_reader(kind: str, media: Media, *, sample_id: str, frame_size: FrameSize | None = None) -> Reader:
@@ -124,6 +129,6 @@ def _open_features(path: Path, media: Media, sample_id: str) -> Reader:
 
 
 def _open_frames(path: Path, media: Media, sample_id: str, frame_size: FrameSize | None) -> Reader:
-    if path.name.lower().endswith(VIDEO_SUFFIXES) and not path.is_dir():
+    if is_video(path):
         return VideoReader(path, media, sample_id, frame_size)
     return FrameReader(path, media, sample_id, frame_size)

@@ -27,7 +27,7 @@ from torch import Tensor
 from slt_zoo.data.compressed import ExpandsTooFarError, is_gzip, open_bounded
 from slt_zoo.errors import MediaError, first_few, nearest
 
-__all__ = ["as_array", "bare_id", "is_pickle", "load_pickle", "one_of"]
+__all__ = ["as_array", "is_pickle", "load_pickle", "one_of"]
 
 _NUMBER = re.compile(r"[fiu][1248]|b1")
 
@@ -120,11 +120,6 @@ def _count(value: list[Any] | tuple[Any, ...], known: dict[int, int]) -> int:
         parts = (_count(v, known) if isinstance(v, list | tuple) else 1 for v in value)
         known[id(value)] = sum(parts)
     return known[id(value)]
-
-
-def bare_id(name: str) -> str:
-    """A sample's id without the split that derived files put in front of it."""
-    return re.sub(r"^(train|dev|val|valid|validation|test)/", "", name)
 
 
 def one_of(entries: dict[str, Any], item: str | None, where: str) -> Any:

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from slt_zoo.data.annotations import read_text
 from slt_zoo.data.compressed import ExpandsTooFarError, is_gzip, open_bounded
+from slt_zoo.data.ids import bare_id
 from slt_zoo.data.pose_layouts import LAYOUTS
 from slt_zoo.data.readers.pose import PoseArrays, check_layout
 from slt_zoo.errors import MediaError, MissingMediaError, nearest
@@ -46,7 +47,7 @@ def skels_ids(path: str | Path) -> list[str]:
 def _ids(path: str, mtime: int, size: int) -> tuple[str, ...]:
     """Kept while the list stays as it is, since a corpus asks once a sample."""
     lines = read_text(Path(path)).split("\n")
-    return tuple(re.sub(r"^(train|dev|val|valid|validation|test)/", "", li.strip()) for li in lines if li.strip())
+    return tuple(bare_id(li.strip())[0] for li in lines if li.strip())
 
 
 def load_skels(path: Path, media: Media, where: str) -> PoseArrays:

@@ -8,9 +8,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from slt_zoo.data.ids import bare_id
 from slt_zoo.data.pose_layouts import LAYOUTS
 from slt_zoo.data.readers.persons import follow_person
-from slt_zoo.data.readers.plain_pickle import as_array, bare_id, load_pickle, one_of
+from slt_zoo.data.readers.plain_pickle import as_array, load_pickle, one_of
 from slt_zoo.data.readers.pose import PoseArrays, check_layout
 from slt_zoo.errors import MediaError
 from slt_zoo.types import Media
@@ -74,7 +75,7 @@ def _arrange(content: Any) -> dict[str, Any]:
     wrong = [k for k, v in content.items() if not isinstance(v, dict) or "keypoints" not in v]
     if wrong:
         raise MediaError("not a pickle of poses", expected=_EXPECTED, found=f"an entry {wrong[0]!r} without keypoints")
-    return {bare_id(str(k)): v for k, v in content.items()}
+    return {bare_id(str(k))[0]: v for k, v in content.items()}
 
 
 def _video(entry: dict[str, Any], where: str) -> tuple[NDArray[Any], NDArray[Any]]:

@@ -159,7 +159,7 @@ class TestMissing:
             bound(corpus, kind, **argument)
         assert ids[1] in str(error.value) and "slt-zoo extract" in str(error.value)
         data = bound(corpus, kind, on_bad_sample="skip", **argument)
-        assert data.manifest("train").ids == [i for i in ids if i != ids[1]] and data.skipped["train"] == [ids[1]]
+        assert data.manifest("train").ids == [i for i in ids if i != ids[1]] and list(data.skipped["train"]) == [ids[1]]
 
     def test_dev_and_test_are_never_skipped(self, corpus):
         without(folder(corpus), open_store(folder(corpus)).ids("dev")[0])

@@ -95,7 +95,7 @@ def test_no_feature_file(tmp_path):
 @pytest.mark.parametrize(
     ("count", "media", "message"),
     [
-        (27, {"num_frames": 108}, "T=27 features for 108 frames: stride 4?"),
+        (27, {"num_frames": 108}, "T=27 features for 108 frames: stride 4? data.feature_stride=4"),
         (107, {"num_frames": 108}, "108 frames annotated, 107 found"),
         (108, {"num_frames": 108}, None),
         (27, {"num_frames": 108, "stride": 4}, None),

@@ -178,6 +178,12 @@ class TestMissing:
 
 
 class TestBelonging:
+    @pytest.mark.parametrize("stated", [{"feature_stride": 4}, {"feature_window": 16}])
+    def test_a_stride_beside_a_store_is_refused(self, made, stated):
+        with pytest.raises(ConfigError, match="a store, which knows its own stride and window") as error:
+            bound(made, **stated)
+        assert "leave both out" in str(error.value)
+
     def test_a_store_of_the_same_annotation_is_silent(self, made):
         with warnings.catch_warnings():
             warnings.simplefilter("error")

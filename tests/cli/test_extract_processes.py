@@ -37,7 +37,12 @@ def corpus(simulated) -> list[str]:
 def launched(words: list[str]) -> tuple[int, str]:
     """The command on two processes that torchrun has started; 124: they wait for each other."""
     torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2", "--no-python"]
-    run = "import sys\nfrom slt_zoo.cli import main\nsys.exit(main(sys.argv[1:]))"
+    run = (  # whoever does not wait for the one that begins sees the folder as it was
+        "import sys, time\nfrom slt_zoo.cli import main\nfrom slt_zoo.data.stores.writer import StoreBuilder\n"
+        "begin = StoreBuilder.begin\n"
+        "def slow(*given):\n    time.sleep(3)\n    begin(*given)\n"
+        "StoreBuilder.begin = slow\nsys.exit(main(sys.argv[1:]))"
+    )
     process = subprocess.Popen(
         [*torchrun, sys.executable, "-c", run, *words, "--devices", "2", "--strategy", "ddp"],
         stdout=subprocess.PIPE,

@@ -82,6 +82,7 @@ ROWS: dict[str, list[str]] = {
     "segment outside the video": [
         "data/test_readers_pose.py::test_segment_that_is_none",
         "cli/test_doctor.py::test_segments_past_the_end_of_their_videos",
+        "data/test_length_cache.py::test_segments_past_the_end_are_told_at_setup",
     ],
     "end <= start, negative time, non-number": [f"{HOW2SIGN}::test_damage_names_file_and_line"],
     "NaN or inf keypoints": [

@@ -6,6 +6,7 @@ import errno
 import json
 import os
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import av
@@ -14,9 +15,11 @@ import pytest
 
 from slt_zoo import How2Sign, InputSpec, Phoenix14T
 from slt_zoo.data import clips, retry, segments
+from slt_zoo.data.manifest import Manifest
 from slt_zoo.data.readers import open_reader
 from slt_zoo.errors import MediaError
 from slt_zoo.testing import simulated
+from slt_zoo.types import Media, Sample
 
 __all__ = ["simulated"]  # a fixture
 
@@ -164,3 +167,16 @@ def test_a_video_that_cannot_be_opened_is_told_when_its_turn_comes(tmp_path):
     data.bind(FRAMES, ["train"])
     with pytest.raises(MediaError, match="incomplete"):
         next(iter(data.loader("train")))
+
+
+def test_parts_of_arrays_are_compared_too(tmp_path):
+    np.save(tmp_path / "a.npy", np.zeros((100, 2), np.float32))
+    times = {"whole": (None, None), "in": (1, 4), "late": (4, None), "cut": (1, 9), "out": (5, 6), "unknown": (5, 6)}
+    samples = [
+        Sample(name, "train", "text", "en", "ase", media={"features": Media(str(tmp_path / "a.npy"), *part, fps=25)})
+        for name, part in times.items()
+    ]
+    samples[-1] = replace(samples[-1], media={"features": Media(str(tmp_path / "none.npy"), 5, 6, fps=25)})
+    found = segments.compare_segments(Manifest(samples, corpus="C", split="train"), "features")
+    assert list(found.outside) == ["late", "out"] and list(found.cut) == ["cut"] and list(found.unknown) == ["unknown"]
+    assert found.outside["late"] == "late 4-4 s of 4.00 s" and "none.npy" in found.unknown["unknown"]

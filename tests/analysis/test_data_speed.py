@@ -96,9 +96,12 @@ def test_ratios_and_rates():
 
 @pytest.mark.skipif(pss_mib([os.getpid()]) is None, reason="the system does not say how much memory a process takes")
 def test_memory_that_grows_is_seen(corpus):
-    before = pss_mib([os.getpid()])
-    block = np.ones(2**23)
-    assert 60 < pss_mib([os.getpid()]) - before < 70 and block.any()
+    grown, blocks = [], []
+    for _ in range(3):  # shared pages count by their sharers, and another process may come or go just then
+        before = pss_mib([os.getpid()])
+        blocks.append(np.ones(2**23))
+        grown.append(pss_mib([os.getpid()]) - before)
+    assert 60 < sorted(grown)[1] < 70 and all(block.any() for block in blocks)
     assert pss_mib([2**30]) is None
     assert not tracemalloc.is_tracing()
 

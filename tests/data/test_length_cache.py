@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from slt_zoo import How2Sign, InputSpec, Phoenix14T
-from slt_zoo.data import clips, retry, segments
+from slt_zoo.data import clips, retry, time_segments
 from slt_zoo.data.manifest import Manifest
 from slt_zoo.data.readers import open_reader
 from slt_zoo.errors import MediaError
@@ -146,8 +146,8 @@ def test_segments_past_the_end_are_told_at_setup(tmp_path, monkeypatch):
 
 def test_the_length_of_each_video_is_asked_once_and_kept(tmp_path, monkeypatch):
     root, asked = str(how2sign(tmp_path, train=[(0, 1), (1, 2), (0.5, 2)], val=[(0, 1)])), []
-    seconds = segments._seconds
-    monkeypatch.setattr(segments, "_seconds", lambda *given: asked.append(given[1].path) or seconds(*given))
+    seconds = time_segments._seconds
+    monkeypatch.setattr(time_segments, "_seconds", lambda *given: asked.append(given[1].path) or seconds(*given))
     How2Sign(root).bind(FRAMES, ["train", "dev"])
     assert [Path(p).name[:11] for p in asked] == ["abcdefghijk", "bbcdefghijk"]
     asked.clear()
@@ -177,6 +177,6 @@ def test_parts_of_arrays_are_compared_too(tmp_path):
         for name, part in times.items()
     ]
     samples[-1] = replace(samples[-1], media={"features": Media(str(tmp_path / "none.npy"), 5, 6, fps=25)})
-    found = segments.compare_segments(Manifest(samples, corpus="C", split="train"), "features")
+    found = time_segments.compare_segments(Manifest(samples, corpus="C", split="train"), "features")
     assert list(found.outside) == ["late", "out"] and list(found.cut) == ["cut"] and list(found.unknown) == ["unknown"]
     assert found.outside["late"] == "late 4-4 s of 4.00 s" and "none.npy" in found.unknown["unknown"]

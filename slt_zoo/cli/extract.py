@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from slt_zoo.cli.corpora import open_corpus
 from slt_zoo.cli.messages import Words
+from slt_zoo.errors import ConfigError
 
 if TYPE_CHECKING:
     from slt_zoo.data.base import SLTDataModule
@@ -43,17 +44,22 @@ def main(argv: Sequence[str]) -> int:
             _tell(plan, folder)
         if options.dry_run:
             return 0
-        found = extract(
-            data,
-            plan,
-            folder,
-            splits=splits,
-            overwrite=options.overwrite,
-            on_bad_sample=options.on_bad_sample,
-            save_every=options.save_every,
-            num_workers=options.num_workers,
-            **_trainer(options, folder),
-        )
+        try:
+            found = extract(
+                data,
+                plan,
+                folder,
+                splits=splits,
+                overwrite=options.overwrite,
+                on_bad_sample=options.on_bad_sample,
+                save_every=options.save_every,
+                num_workers=options.num_workers,
+                **_trainer(options, folder),
+            )
+        except (KeyboardInterrupt, SystemExit):  # Lightning makes the first into the second
+            if first_process():
+                print(f"stopped: what is finished is in {folder}; the same command goes on")
+            raise
         if first_process():
             if options.shards:
                 from slt_zoo.data.stores.stream_writer import write_stream
@@ -133,7 +139,13 @@ def _example(data: SLTDataModule, splits: Sequence[Any]) -> Any:
 
 def _folder(options: argparse.Namespace, data: SLTDataModule, plan: Plan) -> Path:
     if options.out is not None:
-        return Path(options.out).expanduser()
+        folder = Path(options.out).expanduser()
+        inside = next((p for p in (folder, *folder.parents) if p.exists() or p.is_symlink()), folder)
+        if not inside.is_dir():
+            raise ConfigError("the folder of the store cannot be made", where=folder, found=f"{inside} is no folder")
+        return folder
+    if options.id is not None and (Path(options.id).name != options.id or options.id in (".", "..")):
+        raise ConfigError("--id is a name, not a path", found=options.id, todo="name another folder with --out")
     return data.corpus_folder() / "features" / (options.id or plan.made.id)
 
 

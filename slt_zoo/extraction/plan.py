@@ -101,7 +101,8 @@ def make_plan(options: ExtractOptions, example: Sample | None = None, source: Ex
         ConfigError: options that do not fit, or an encoder that nobody has.
     """
     kind = options.encoder.partition(":")[0]
-    if kind not in _TAKES or (kind == "timm") != (":" in options.encoder):
+    named = ":" in options.encoder and not options.encoder.endswith(":")
+    if kind not in _TAKES or (kind == "timm") != named or (kind != "timm" and ":" in options.encoder):
         raise UnknownNameError("encoder", options.encoder, ["timm:<name>", *(k for k in _TAKES if k != "timm")])
     foreign = [name for name in options.given() if name not in _TAKES[kind]]
     if foreign:
@@ -138,6 +139,8 @@ def _check_numbers(options: ExtractOptions) -> None:
             raise ConfigError(f"{_dashed(name)} takes one or two numbers of pixels", found=size)
     if options.stride < 1 or (options.max_frames is not None and options.max_frames < 1):
         raise ConfigError("--stride and --max-frames must be at least 1")
+    if options.seed is not None and not 0 <= options.seed < 2**63:
+        raise ConfigError("--seed must be at least 0, and below 2 to the power of 63", found=options.seed)
     if not 1 <= options.quality <= 95:
         raise ConfigError("--quality must be between 1 and 95", found=options.quality)
     if options.dtype is not None and options.dtype not in _DTYPES:

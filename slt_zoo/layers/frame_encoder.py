@@ -155,7 +155,7 @@ def read_weights(path: str | Path) -> dict[str, Tensor]:
         content: Any = torch.load(place, map_location="cpu", weights_only=True)
     except (SafetensorError, pickle.UnpicklingError, RuntimeError, EOFError, OSError) as cause:
         raise CheckpointError(
-            f"the file of weights cannot be read: {str(cause).splitlines()[0]}",
+            f"the file of weights cannot be read: {(str(cause).splitlines() or [type(cause).__name__])[0]}",
             where=place,
             expected="safetensors, or a file of torch.save that holds tensors alone",
             todo="a pickle can run any code when it is opened. Where you trust it, convert it to safetensors",

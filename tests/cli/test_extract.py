@@ -365,3 +365,27 @@ class TestBadSamples:
         assert extract("--splits", "train")[0] == 0, "what was made before the fault is whole"
         assert extract("--splits", "train", out="whole")[0] == 0
         assert files(tmp_path / "s") == files(tmp_path / "whole")
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--encoder", "timm:", "--seed", "0"], "unknown encoder 'timm:'"),
+        (["--encoder", "s3d:x", "--seed", "0"], "unknown encoder 's3d:x'"),
+        (["--encoder", NET, "--seed", str(2**70)], "--seed must be"),
+        (["--encoder", "pose", "--id", "../../evil"], "--id is a name"),
+        (["--encoder", "pose", "--out", "FILE/s"], "is no folder"),
+    ],
+)
+def test_what_cannot_be_is_told_before_anything_is_made(extract, tmp_path, words, message):
+    (tmp_path / "file").write_text("x")
+    words = [word.replace("FILE", str(tmp_path / "file")) for word in words]
+    status, said = extract(out=None, encoder=words)
+    assert status == 2 and message in said
+    assert not list(tmp_path.rglob("manifest.json"))
+
+
+def test_an_empty_file_of_weights(extract, tmp_path):
+    (tmp_path / "w.pt").write_bytes(b"")
+    status, said = extract(encoder=["--encoder", NET, "--weights", str(tmp_path / "w.pt")])
+    assert status == 2 and "cannot be read: EOFError" in said

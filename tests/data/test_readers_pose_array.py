@@ -159,3 +159,15 @@ def test_no_permission(tmp_path, monkeypatch):
     with pytest.raises(MediaError, match=r"cannot read: Permission denied[\s\S]*s1.*a\.npy") as error:
         read(path)
     assert isinstance(error.value.__cause__, PermissionError)
+
+
+def test_openpose_without_confidence_has_its_missing_points(tmp_path):
+    """(0, 0) is how OpenPose says missing; in other layouts a zero is a place."""
+    for layout, points, seen in (("openpose137", 137, 0.0), ("wholebody133", 133, 1.0)):
+        array = np.random.default_rng(0).uniform(50, 500, (5, points, 2)).astype(np.float32)
+        array[:, 95:98] = 0
+        np.save(tmp_path / "a.npy", array)
+        media = Media(str(tmp_path / "a.npy"), layout=layout, fps=25.0)
+        clip = open_reader("pose", media, sample_id="a").read(torch.arange(5))
+        assert (clip["conf"][:, 95:98] == seen).all() and (clip["conf"][:, :95] == 1).all()
+        assert not clip["pose"][:, 95:98].any()

@@ -6,6 +6,7 @@ import logging
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from numpy.typing import NDArray
 
 from slt_zoo.data.pose_layouts import LAYOUTS, POINT_SETS, describe_layout, named_points
@@ -26,8 +27,8 @@ def load_pose_array(path: Path, media: Media, where: str) -> PoseArrays:
     """Poses ``(T, K, C)``, ``(T, K * C)`` or ``(T, persons, K, C)`` with C of 2 or 3.
 
     The layout is ``media.layout``, or the only one with as many points. The third number of a point is its
-    confidence for OpenPose and COCO-WholeBody, and z otherwise. Where there is no confidence, NaN means missing and
-    the first person is taken.
+    confidence for OpenPose and COCO-WholeBody, and z otherwise. Where there is no confidence, NaN means missing (for
+    OpenPose also the place (0, 0), as that program has it) and the first person is taken.
 
     Raises:
         MediaError: not such an array, or not of this layout.
@@ -45,6 +46,8 @@ def load_pose_array(path: Path, media: Media, where: str) -> PoseArrays:
     coords = _split_axes(array, points, layout, where)
     if layout in _CONFIDENCE_THIRD and coords.shape[-1] == 3:
         return PoseArrays(coords[..., :2], coords[..., 2], points, pixels=layout in _PIXELS)
+    if layout == "openpose137":  # there a missing point is (0, 0), whether its confidence was kept or not
+        coords = np.where((coords == 0).all(-1, keepdims=True), np.float32("nan"), coords)
     return PoseArrays(coords, None, points, nan_is_missing=True, pixels=layout in _PIXELS)
 
 

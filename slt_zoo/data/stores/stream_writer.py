@@ -58,7 +58,9 @@ def write_stream(folder: Path, chunk_size: int = 64 << 20) -> Path:
             shards += _chunks(store, part, split, ids)
         manifest = replace(store.manifest, container="litdata", shards=tuple(shards))
         (made / MANIFEST).write_text(manifest.to_text(), encoding="utf-8", newline="\n")
-        if goal.exists():
+        if goal.is_symlink():
+            goal.unlink()
+        elif goal.exists():
             shutil.rmtree(goal)
         made.replace(goal)
     finally:

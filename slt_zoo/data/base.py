@@ -111,7 +111,7 @@ class SLTDataModule(LightningDataModule):
             raise ConfigError("batch sizes must be at least 1", found=(batch_size, eval_batch_size))
         if num_workers < 0 or seed < 0 or (frames_per_batch is not None and frames_per_batch < 1):
             raise ConfigError(
-                "num_workers must be at least 0, as seed must, and frames_per_batch at least 1",
+                "num_workers must be at least 0, seed must be at least 0, and frames_per_batch at least 1",
                 found=f"num_workers={num_workers}, seed={seed}, frames_per_batch={frames_per_batch}",
             )
         check_timing(features, feature_stride, feature_window)

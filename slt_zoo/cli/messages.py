@@ -85,6 +85,13 @@ def explain(error: BaseException) -> SLTError | None:
     names = {type(one).__name__ for one in _chain(error)}
     if "is not in bounds" in str(error):  # Lightning's seed
         return ConfigError("seed_everything cannot be used as a seed", found=str(error))
+    if "Early stopping conditioned on metric" in str(error):
+        return ConfigError(
+            "training ended before anything was validated, and early stopping had nothing to look at",
+            found=str(error).partition("Pass in")[0].strip(),
+            todo="train for an epoch at least (--trainer.max_steps, --trainer.limit_train_batches), validate sooner "
+            "(--trainer.val_check_interval), or try with --trainer.fast_dev_run true",
+        )
     if names & {"MisconfigurationException", "PathError", "ArgumentError"} or "Does not validate" in str(error):
         return ConfigError(_short(str(error)))
     return None

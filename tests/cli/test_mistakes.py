@@ -183,3 +183,11 @@ def test_a_checkpoint_selected_on_test_has_no_test_score(root, capsys):
     torch.save(checkpoint, RUN / "best.ckpt")
     assert main(["test", "--config", str(RUN / "config.yaml")]) == 2
     assert "selected on the test split" in capsys.readouterr().err
+
+
+def test_early_stopping_without_a_validation_is_told(root, capsys):
+    words = ["fit", "--config", "zoo:sign_attention/phoenix14t", "--config", "zoo:sign_attention/tiny"]
+    words += ["--data.root", root, "--trainer.max_steps", "1", "--trainer.enable_progress_bar", "false"]
+    assert main(words) == 2
+    said = capsys.readouterr().err
+    assert "ended before anything was validated" in said and "dev/token_accuracy" in said and "Traceback" not in said

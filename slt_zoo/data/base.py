@@ -467,8 +467,9 @@ class SLTDataModule(LightningDataModule):
     def _chunks(self, manifest: Manifest) -> list[int] | None:
         """Which file each sample is fetched with, where what is read is fetched."""
         store = None if self._spec is None else self.stores.get(self._spec.modality)
-        chunks = [None if store is None or i not in store else store.chunk_of(i) for i in manifest.ids]
-        return None if None in chunks else chunks  # type: ignore[return-value]
+        chunks = [] if store is None else [store.chunk_of(i) for i in manifest.ids if i in store]
+        known = [chunk for chunk in chunks if chunk is not None]
+        return known if len(known) == len(manifest.ids) else None
 
     def _feature_dim(self) -> int:
         assert self._spec is not None

@@ -77,6 +77,7 @@ class Media:
         window: video frames that one feature vector sees.
         extractor: id of what made features or poses.
         item: key of the sample inside a file that holds many.
+        joined: further features of the same frames, put behind these along the width.
     """
 
     path: str
@@ -89,6 +90,7 @@ class Media:
     window: int | None = None
     extractor: str | None = None
     item: str | None = None
+    joined: tuple[Media, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
@@ -17,7 +17,7 @@ from torch.utils.data import DataLoader
 from slt_zoo.data.checks import check_needs, check_splits_apart, report_texts, shared_texts
 from slt_zoo.data.clips import ClipDataset
 from slt_zoo.data.length_cache import LengthCache
-from slt_zoo.data.locations import named_folder
+from slt_zoo.data.locations import as_list, named_folder, named_places, one_or_several
 from slt_zoo.data.manifest import Manifest
 from slt_zoo.data.media_checks import check_there, first_look
 from slt_zoo.data.media_finder import FilesOf, MediaFinder, check_timing
@@ -52,7 +52,8 @@ class SLTDataModule(LightningDataModule):
         num_workers: processes that read media.
         poses: folder, file of many samples (``{split}`` in its name stands for the split) or store of poses, where they
             do not lie in the corpus.
-        features: folder, file or store of features, likewise: a path, or a name below the corpus's ``features``.
+        features: folder, file or store of features, likewise: a path, or a name below the corpus's ``features``. A list
+            of folders or files: their features of a sample are joined along the width, in this order.
         frames: folder of frames or videos, as far as the corpus says so; or a store of resized frames.
         segments: id of per-frame sign boundaries, or a folder of them.
         feature_stride: video frames between two vectors of features that are no store; not said: one vector a frame.
@@ -93,7 +94,7 @@ class SLTDataModule(LightningDataModule):
         bucket: bool = False,
         num_workers: int = 0,
         poses: str | None = None,
-        features: str | None = None,
+        features: str | list[str] | None = None,
         frames: str | None = None,
         segments: str | None = None,
         feature_stride: int | None = None,
@@ -119,7 +120,7 @@ class SLTDataModule(LightningDataModule):
         self.batch_size, self.eval_batch_size = batch_size, eval_batch_size or batch_size
         self.frames_per_batch, self.bucket = frames_per_batch, bucket
         self.num_workers, self.seed = num_workers, seed
-        self.poses, self.features, self.segments, self.subset = poses, features, segments, subset
+        self.poses, self.features, self.segments, self.subset = poses, one_or_several(features), segments, subset
         self.frames: str | None = frames
         self.train_fraction, self.on_bad_sample = train_fraction, on_bad_sample
         self.predict_split: Split = as_split(predict_split)
@@ -344,7 +345,12 @@ class SLTDataModule(LightningDataModule):
     # What corpora build `locate` from.
 
     def find_media(
-        self, sample: Sample, frames: Path | None, pose_layout: str | None = None, files: FilesOf | None = None
+        self,
+        sample: Sample,
+        frames: Path | None,
+        pose_layout: str | None = None,
+        files: FilesOf | None = None,
+        other_names: Sequence[str] = (),
     ) -> dict[str, Media]:
         """Frames, poses, features and sign boundaries of a sample, as far as they are anywhere; see `MediaFinder.find`.
 
@@ -356,10 +362,11 @@ class SLTDataModule(LightningDataModule):
             frames: folder with a folder of images, or a video, a sample, with or without a level for the split.
             pose_layout: layout of ``.npy`` poses, where the number of points does not tell it.
             files: see `MediaFinder.find`.
+            other_names: of the sample's features, likewise.
         """
         places = {
             "frames": frames,
-            "features": self._named(self.features, "features"),
+            "features": named_places(self.corpus_folder(), self.features, "features"),
             "segments": self._named(self.segments, ""),
             "pose": self.corpus_folder() / "poses" if self.poses is None else Path(self.poses).expanduser(),
         }
@@ -367,7 +374,7 @@ class SLTDataModule(LightningDataModule):
         for kind, place in places.items():
             if place is None or kind in self.stores:
                 continue
-            media = self.finder.find(kind, place, sample, pose_layout, files)
+            media = self.finder.find(kind, place, sample, pose_layout, files, other_names)
             if media is not None:
                 found[kind] = media
         return found
@@ -460,8 +467,11 @@ class SLTDataModule(LightningDataModule):
         argument = {"pose": "data.poses"}.get(modality, f"data.{modality}")
         place = given[modality]
         make = "" if modality == "segments" else ", or make a store with `slt-zoo extract`"
-        if place is not None and not exists_for_a_split(Path(place).expanduser()):
-            return f"{argument}={place} is no folder here: correct the path{make}"
+        below = "features" if modality == "features" else ""
+        named = {name: named_folder(self.corpus_folder(), name, below) for name in as_list(place)}
+        lacking = [name for name, path in named.items() if path is not None and not exists_for_a_split(path)]
+        if lacking:
+            return f"{argument}={first_few(lacking)} is no folder here: correct the path{make}"
         return f"pass {argument}=<folder>{make}"
 
     def _chunks(self, manifest: Manifest) -> list[int] | None:

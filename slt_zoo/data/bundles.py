@@ -73,11 +73,12 @@ def _of_split(folder: Path, split: Split, kind: str) -> Path | None:
     if len(found) > 1:
         argument = {"pose": "data.poses"}.get(kind, f"data.{kind}")
         example = found[0].replace(split, SPLIT_MARK)
+        several = "; or several, in the order in which they are joined along the width" if kind == "features" else ""
         raise ConfigError(
             f"{len(found)} files of {kind} for {split}: which one?",
             where=str(folder),
             found=first_few(found),
-            todo=f"name one: {argument}='{folder / example}'; files are not joined along the width",
+            todo=f"name one: {argument}='{folder / example}'{several}",
         )
     return folder / found[0] if found else None
 

@@ -86,16 +86,19 @@ def find_missing_media(manifest: Manifest, modality: str) -> tuple[list[str], st
     listings: dict[str, FolderIndex] = {}
     missing: list[str] = []
     example: str | None = None
+
+    def there(path: str) -> bool:
+        if is_url(path):  # a store's manifest has told that it is there
+            return True
+        folder, name = os.path.split(path)
+        return listings.setdefault(folder, FolderIndex(folder)).has(name)
+
     for sample in manifest:
         media = sample.media.get(modality)
-        if media is not None:
-            if is_url(media.path):  # a store's manifest has told that it is there
-                continue
-            folder, name = os.path.split(media.path)
-            if listings.setdefault(folder, FolderIndex(folder)).has(name):
-                continue
-            example = example or media.path
-        missing.append(sample.id)
+        lacks = None if media is None else next((m.path for m in (media, *media.joined) if not there(m.path)), None)
+        if media is None or lacks is not None:
+            missing.append(sample.id)
+            example = example or lacks
     return missing, example
 
 

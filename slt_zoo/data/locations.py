@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from functools import cached_property
 from pathlib import Path
 
 from slt_zoo.data.listing import is_folder
 from slt_zoo.data.places import exists_for_a_split
-from slt_zoo.errors import DatasetError
+from slt_zoo.errors import ConfigError, DatasetError
 
-__all__ = ["FolderTree", "named_folder"]
+__all__ = ["FolderTree", "as_list", "named_folder", "named_places", "one_or_several"]
 
 
 def named_folder(corpus: Path, name: str | None, below: str) -> Path | None:
@@ -26,6 +26,35 @@ def named_folder(corpus: Path, name: str | None, below: str) -> Path | None:
         return None
     inside = corpus / below / name
     return inside if exists_for_a_split(inside) else Path(name).expanduser()
+
+
+def named_places(corpus: Path, names: str | Sequence[str] | None, below: str) -> Path | list[Path] | None:
+    """`named_folder` of one name, or of each of several."""
+    places = [place for name in as_list(names) if (place := named_folder(corpus, name, below)) is not None]
+    return places[0] if len(places) == 1 else places or None
+
+
+def as_list(names: str | Sequence[str] | None) -> list[str]:
+    """What a person named, in a list; nothing is an empty one."""
+    return [names] if isinstance(names, str) else list(names or [])
+
+
+def one_or_several(features: str | Sequence[str] | None) -> str | list[str] | None:
+    """What a person named as features; a list of one is that one.
+
+    Raises:
+        ConfigError: an empty list, or a place twice.
+    """
+    if features is None or isinstance(features, str):
+        return features
+    names = [str(name) for name in features]
+    if not names or len(set(names)) < len(names):
+        raise ConfigError(
+            "data.features names places to be joined along the width, each once",
+            found=names,
+            todo="data.features='[phoenix14t.pami0.{split}, phoenix14t.pami1.{split}]', or one place",
+        )
+    return names if len(names) > 1 else names[0]
 
 
 class FolderTree:

@@ -117,9 +117,13 @@ class Manifest(Sequence[Sample]):
             question=row["question"],
             signer=row["signer"],
             references=tuple(row["references"]),
-            media={kind: Media(**m) for kind, m in json.loads(row["media"]).items()},
+            media={kind: _media(m) for kind, m in json.loads(row["media"]).items()},
             meta=json.loads(row["meta"]),
         )
+
+
+def _media(row: dict[str, Any]) -> Media:
+    return Media(**{**row, "joined": tuple(_media(part) for part in row["joined"])})
 
 
 def _row(sample: Sample) -> dict[str, Any]:

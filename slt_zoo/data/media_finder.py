@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from slt_zoo.data.bundles import Bundle, find_bundle
@@ -45,7 +45,13 @@ class MediaFinder:
     _places: dict[tuple[str, Path, Split], Place | None] = field(default_factory=dict, init=False, repr=False)
 
     def find(
-        self, kind: str, place: Path | None, sample: Sample, layout: str | None = None, files: FilesOf | None = None
+        self,
+        kind: str,
+        place: Path | Sequence[Path] | None,
+        sample: Sample,
+        layout: str | None = None,
+        files: FilesOf | None = None,
+        other_names: Sequence[str] = (),
     ) -> Media | None:
         """The media of a sample; None: the place has none of the kind, or a file of many has not this sample.
 
@@ -55,13 +61,19 @@ class MediaFinder:
 
         Args:
             kind: one of `SUFFIXES`.
-            place: folder; or a file of many samples, with ``{split}`` in its name where there is one a split.
+            place: folder; or a file of many samples, with ``{split}`` in its name where there is one a split. Several:
+                the sample is joined from all of them, and one that lacks it makes it missing.
             sample: whose media.
             layout: of ``.npy`` poses, where the number of points does not tell it.
             files: finds files of one sample, where a corpus has folders of its own.
+            other_names: what programs call the sample beside its id.
         """
         if place is None:
             return None
+        if not isinstance(place, Path):
+            parts = [self.find(kind, one, sample, layout, files, other_names) for one in place]
+            there = [part for part in parts if part is not None]
+            return replace(there[0], joined=tuple(there[1:])) if len(there) == len(parts) else None
         key = (kind, place, sample.split)
         if files is None and key not in self._places:
             self._places[key] = find_place(place, sample.split, SUFFIXES[kind])
@@ -70,13 +82,14 @@ class MediaFinder:
             self._bundles[key] = find_bundle(place, sample.split, kind)
         many = self._bundles.get(key)
         if many is not None:
-            if sample.id not in many.ids:
+            item = next((name for name in (sample.id, *other_names) if name in many.ids), None)
+            if item is None:
                 return None
-            return self._media(kind, str(many.path), many.path.suffix or ".pkl", sample, layout, sample.id)
+            return self._media(kind, str(many.path), many.path.suffix or ".pkl", sample, layout, item)
         if files is not None:
             found = files(place, SUFFIXES[kind], sample)
             return None if found is None else self._media(kind, *found, sample, layout)
-        return None if one is None else self._media(kind, one.path(sample.id), one.suffix, sample, layout)
+        return None if one is None else self._media(kind, one.path(sample.id, other_names), one.suffix, sample, layout)
 
     def _media(
         self, kind: str, path: str, suffix: str, sample: Sample, layout: str | None, item: str | None = None
@@ -102,7 +115,7 @@ def _layout(path: str, suffix: str, given: str | None) -> str | None:
     return "wholebody133" if suffix else "openpose137"
 
 
-def check_timing(features: str | None, stride: int | None, window: int | None) -> None:
+def check_timing(features: str | list[str] | None, stride: int | None, window: int | None) -> None:
     """Refuse what cannot be the stride or window of features.
 
     Raises:

@@ -37,20 +37,29 @@ class Place:
     suffix: str
     names: tuple[str, ...] = field(default=(), repr=False)
 
-    def path(self, sample_id: str) -> str:
+    def path(self, sample_id: str, other_names: Sequence[str] = ()) -> str:
         """Where the sample's file should be: ``<id><suffix>``, or with a postfix that all files of the folder share.
 
         Programs put it there: ``<id>_overlap-8.npy``. It begins with a sign that is no letter and no digit, so that
         ``clip-1`` is not taken for ``clip-10``.
-        """
-        return str(self.folder / f"{sample_id}{self._postfix(sample_id)}{self.suffix}")
 
-    def _postfix(self, sample_id: str) -> str:
-        plain, found = f"{sample_id}{self.suffix}", ""
-        for name in islice(self.names, bisect_left(self.names, sample_id), None):
-            if name == plain or not name.startswith(sample_id):
+        Args:
+            sample_id: of the sample.
+            other_names: what programs call it; looked for, in this order, where there is no file of the id.
+        """
+        for name in (sample_id, *other_names):
+            postfix = self._postfix(name)
+            if postfix is not None:
+                return str(self.folder / f"{name}{postfix}{self.suffix}")
+        return str(self.folder / f"{sample_id}{self.suffix}")
+
+    def _postfix(self, wanted: str) -> str | None:
+        """What stands behind a name in that of its file; None: there is no such file."""
+        plain, found = f"{wanted}{self.suffix}", None
+        for name in islice(self.names, bisect_left(self.names, wanted), None):
+            if name == plain or not name.startswith(wanted):
                 return "" if name == plain else found
-            postfix = name[len(sample_id) : len(name) - len(self.suffix)]
+            postfix = name[len(wanted) : len(name) - len(self.suffix)]
             if postfix and not postfix[0].isalnum() and self._shared.endswith(postfix + self.suffix):
                 found = postfix
         return found

@@ -8,6 +8,7 @@ Nothing is downloaded.
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 from functools import cached_property
@@ -84,6 +85,7 @@ class How2Sign(SLTDataModule):
         self._realigned: dict[Split, bool] = {}
         self._homes: dict[tuple[Split, str], Path | None] = {}
         self._names: dict[Split, list[tuple[str, str]]] = {}
+        self._timed: dict[Split, Counter[str]] = {}
 
     def media_settings(self) -> dict[str, str]:
         """Cut and camera."""
@@ -151,6 +153,7 @@ class How2Sign(SLTDataModule):
         if self.cut == "realigned":
             self._require_times(entries, path, realigned)
         self._names[split] = [(entry.id, entry.video or "") for entry in entries]
+        self._timed[split] = Counter(n for e in entries for n in _names_with_start(e.id, e.video, e.start))
         return [self._sample(entry, split) for entry in self._told_mojibake(entries, split)]
 
     def _require_times(self, entries: list[Entry], path: Path, realigned: bool) -> None:
@@ -198,7 +201,9 @@ class How2Sign(SLTDataModule):
     def locate(self, sample: Sample) -> dict[str, Media]:
         """Frames, poses, features and sign boundaries, as far as they are anywhere."""
         named = None if self.frames is None else named_folder(self.root, self.frames, "")
-        found = self.find_media(sample, named, self.pose_layout)
+        timed = _names_with_start(sample.id, sample.meta["video"], sample.meta["start"])
+        mine = [name for name in timed if self._timed.get(sample.split, Counter())[name] == 1]
+        found = self.find_media(sample, named, self.pose_layout, other_names=mine)
         own = {"frames": self._frames(sample) if named is None else None}
         own["pose"] = self._pose(sample) if self.poses is None else None
         return found | {kind: media for kind, media in own.items() if media is not None}
@@ -255,6 +260,16 @@ class How2Sign(SLTDataModule):
         if self.cut == "clips":
             return f"put the clips (<SENTENCE_NAME>.mp4, view {self.view}) below {self.root}"
         return f"put the full videos (<VIDEO_NAME>.mp4, view {self.view}) below {self.root}, or choose data.cut=clips"
+
+
+def _names_with_start(sample_id: str, video: str | None, start: float | None) -> list[str]:
+    """What SpaMo's dataset calls a sample: a name and its start, as Python writes the number.
+
+    Its name is in a file that is not published; the start tells sentences apart under a video's name, too, but for a
+    few, which have no name here.
+    """
+    names = [] if start is None else dict.fromkeys((sample_id, video, sample_id[:11]))
+    return [f"{name}_{start}" for name in names if name]
 
 
 def _holds(folder: Path, endings: tuple[str, ...]) -> bool:

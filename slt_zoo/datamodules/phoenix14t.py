@@ -33,6 +33,12 @@ _OTHER_VERSIONS = {
     "5238cdb148bff813108c1b1c9b43f5dcd5fbd0583094f95fef08dc59dee2e8a1": _SIGNJOEY,
 }
 
+_COMPLEX = (
+    "the glosses of train carry markers, and its texts end in ' .', which those of dev and test do not: scores of a "
+    "model trained on them are not comparable"
+)
+_COMPLEX_TRAIN = Expected(7096, "f38aea4f6cb979d8bffd502d132cef97d144e3eef77bf3efda8b07220af052c2")
+
 FRAMES, FRAMES_RESIZED, VIDEOS = "fullFrame-210x260px", "fullFrame-*", "videos"
 LEVELS = ("", "PHOENIX-2014-T", "PHOENIX-2014-T-release-v3/PHOENIX-2014-T")
 
@@ -49,6 +55,8 @@ class Phoenix14T(SLTDataModule):
         frames: folder of frames or videos: a path, or a name below ``features``; found by its usual names by
             default. Or a store of them.
         pose_layout: layout of ``.npy`` poses, where the number of points does not tell it.
+        complex_annotation: train on ``PHOENIX-2014-T.train-complex-annotation.corpus.csv``, whose glosses carry markers
+            (``__ON__``, ``loc-``) and whose texts end in `` .``. It exists for train alone: dev and test stay plain.
         base: arguments of `SLTDataModule`.
     """
 
@@ -66,9 +74,28 @@ class Phoenix14T(SLTDataModule):
 
     other_versions = _OTHER_VERSIONS
 
-    def __init__(self, root: str, *, frames: str | None = None, pose_layout: str | None = None, **base: Any) -> None:
+    def __init__(
+        self,
+        root: str,
+        *,
+        frames: str | None = None,
+        pose_layout: str | None = None,
+        complex_annotation: bool = False,
+        **base: Any,
+    ) -> None:
         super().__init__(root, **base)
-        self.frames, self.pose_layout = frames, pose_layout
+        self.frames, self.pose_layout, self.complex_annotation = frames, pose_layout, complex_annotation
+        if complex_annotation:
+            self.remark = f"complex_annotation=true: {_COMPLEX}"
+
+    def published(self, split: Split) -> Expected | None:
+        """Counts and hashes of the annotation that is read."""
+        return _COMPLEX_TRAIN if self.complex_annotation and split == "train" else super().published(split)
+
+    def score_notes(self, split: Split) -> dict[str, Any]:
+        """The complex annotation too, where it was trained on."""
+        notes = super().score_notes(split)
+        return {**notes, "complex_annotation": _COMPLEX} if self.complex_annotation else notes
 
     def corpus_folder(self) -> Path:
         """The folder ``PHOENIX-2014-T``."""
@@ -98,12 +125,18 @@ class Phoenix14T(SLTDataModule):
             DatasetNotFoundError: there is no annotation, or none of this split.
             AnnotationError: the file is damaged; names the line.
         """
-        path = _annotation(self._folder, split)
+        is_complex = self.complex_annotation and split == "train"
+        path = _annotation(self._folder, f"{split}-complex-annotation" if is_complex else split)
         if not path.is_file():
             raise DatasetNotFoundError(
-                f"{self.corpus}: the annotation of {split} is missing", where=path, todo="unpack the release again"
+                f"{self.corpus}: the {'complex ' if is_complex else ''}annotation of {split} is missing",
+                where=path,
+                todo="unpack the release again" + ("; data.complex_annotation=false reads the plain one" * is_complex),
             )
-        return [self._sample(entry, split) for entry in read_phoenix14t(path, split)]
+        if is_complex:
+            rank_zero_warn(f"{self.corpus} train: {_COMPLEX}")
+        entries = read_phoenix14t(path, split, complex_annotation=is_complex)
+        return [self._sample(entry, split) for entry in entries]
 
     def _sample(self, entry: Entry, split: Split) -> Sample:
         return Sample(
@@ -148,5 +181,5 @@ class Phoenix14T(SLTDataModule):
         return super().media_advice(modality)
 
 
-def _annotation(folder: Path, split: Split) -> Path:
+def _annotation(folder: Path, split: str) -> Path:
     return folder / "annotations" / "manual" / f"PHOENIX-2014-T.{split}.corpus.csv"

@@ -226,6 +226,34 @@ def test_features_of_a_folder(corpus):
     assert next(iter(data.loader("train"))).features.values.shape == (8, 2)
 
 
+@pytest.mark.parametrize("name", ["{sentence}_{start}", "{video}_{start}", "{id}_{start}"])
+@pytest.mark.parametrize("postfix", ["", "_s2wrapping"])
+def test_features_that_are_named_by_their_start(corpus, name, postfix):
+    made = {}
+    for split in SPLITS:
+        folder = corpus / "features/vit" / split
+        folder.mkdir(parents=True)
+        for k, (sentence, video, *_, start, _, _) in enumerate(sentences(split)):
+            made[sentence] = np.full((4 + k, 2), k + 1, np.float32)
+            stem = name.format(sentence=sentence, video=video, id=sentence[:11], start=float(start))
+            np.save(folder / f"{stem}{postfix}.npy", made[sentence])
+    data = How2Sign(str(corpus), features="vit")
+    data.bind(InputSpec(modality="features"), SPLITS)
+    for split in SPLITS:
+        for sample, clip in zip(data.manifest(split), data.loader(split).dataset, strict=True):
+            np.testing.assert_array_equal(clip.features.numpy(), made[sample.id])
+
+
+def test_a_start_that_two_sentences_share_names_neither(corpus):
+    path = text_file(corpus, "train")
+    path.write_text(path.read_text("utf-8").replace("\t2.25\t3\t", "\t0.5\t3\t"), encoding="utf-8")
+    (corpus / "features/vit/train").mkdir(parents=True)
+    np.save(corpus / "features/vit/train/abcdefghijk-5-rgb_front_0.5.npy", np.ones((4, 2), np.float32))
+    with pytest.raises(MissingMediaError, match="2 of 2 samples have no features") as error:
+        How2Sign(str(corpus), features="vit").bind(InputSpec(modality="features"), ["train"])
+    assert "no folder" not in str(error.value), "it is there, below the corpus's features"
+
+
 def test_some_clips_are_missing(corpus):
     (official(corpus, "train") / "rgb_front/raw_videos/abcdefghijk_0-5-rgb_front.mp4").unlink()
     with pytest.warns(UserWarning), pytest.raises(MissingMediaError, match="train: 1 of 2 samples have no frames") as e:

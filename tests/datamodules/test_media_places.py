@@ -144,6 +144,74 @@ def test_features_of_the_corpus_in_one_file(corpus, tmp_path, container):
     same(corpus(features=str(path)), made)
 
 
+def wider(made, columns):
+    """Further features of the same frames."""
+    rng = np.random.default_rng(columns)
+    return {
+        split: {i: rng.standard_normal((len(a), columns)).astype(np.float32) for i, a in arrays.items()}
+        for split, arrays in made.items()
+    }
+
+
+def joined(*parts):
+    return {
+        split: {i: np.concatenate([part[split][i] for part in parts], axis=1) for i in parts[0][split]}
+        for split in SPLITS
+    }
+
+
+def test_features_of_several_places_are_joined_along_the_width(corpus, tmp_path):
+    first = vectors(corpus())
+    second, third = wider(first, 2), wider(first, 5)
+    places = [str(tmp_path / "a.pami0.{split}"), str(tmp_path / "b"), str(tmp_path / "c.pt")]
+    for split in SPLITS:
+        backwards = dict(reversed(first[split].items()))  # by name, whatever the order in a file
+        in_one_file(backwards, tmp_path / f"a.pami0.{split}", "pickle")
+    a_file_a_sample(tmp_path / "b", second, npy, ending=".npy")
+    in_one_file(list(third.values()), tmp_path / "c.pt", "torch")
+    same(corpus(features=places), joined(first, second, third))
+    same(corpus(features=places[::-1]), joined(third, second, first))
+    same(corpus(features=places[1:2]), second)
+
+
+def test_what_one_of_the_joined_places_lacks_is_missing(corpus, tmp_path):
+    made = vectors(corpus())
+    gone, *_ = made["train"]
+    a_file_a_sample(tmp_path / "a", made, npy, ending=".npy")
+    a_file_a_sample(tmp_path / "b", made, npy, ending=".npy")
+    (tmp_path / "b/train" / f"{gone}.npy").unlink()
+    places = [str(tmp_path / "a"), str(tmp_path / "b")]
+    with pytest.raises(MissingMediaError, match="train: 1 of 3 samples have no features") as error:
+        corpus(features=places).bind(FEATURES, SPLITS)
+    assert gone in str(error.value) and str(tmp_path / "b") in str(error.value)
+    del made["train"][gone]
+    same(corpus(features=places, on_bad_sample="skip"), joined(made, made))
+
+
+def test_joined_features_of_different_lengths_are_refused(corpus, tmp_path):
+    made = vectors(corpus())
+    a_file_a_sample(tmp_path / "a", made, npy, ending=".npy")
+    a_file_a_sample(tmp_path / "b", {s: {i: a[1:] for i, a in made[s].items()} for s in SPLITS}, npy, ending=".npy")
+    data = corpus(features=[str(tmp_path / "a"), str(tmp_path / "b")])
+    data.bind(FEATURES, SPLITS)
+    with pytest.raises(MediaError, match="joined have different lengths") as error:
+        data.loader("train").dataset[0]
+    first, *_ = made["train"]
+    assert all(part in str(error.value) for part in (first, "(4, 6)", "(3, 6)", str(tmp_path / "b")))
+
+
+@pytest.mark.parametrize("places", [[], ["a", "a"]])
+def test_places_that_cannot_be_joined(corpus, places):
+    with pytest.raises(ConfigError, match="places to be joined along the width, each once"):
+        corpus(features=places)
+
+
+def test_a_place_that_is_not_there_is_named(corpus, tmp_path):
+    a_file_a_sample(tmp_path / "a", vectors(corpus()), npy, ending=".npy")
+    with pytest.raises(MissingMediaError, match="no-such-folder is no folder here"):
+        corpus(features=[str(tmp_path / "a"), "no-such-folder"]).bind(FEATURES, SPLITS)
+
+
 @pytest.mark.parametrize("container", ["pickle", "safetensors", "torch"])
 def test_a_sample_that_the_file_lacks_is_missing(corpus, tmp_path, container):
     made = vectors(corpus())

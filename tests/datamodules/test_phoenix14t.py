@@ -84,6 +84,48 @@ def test_the_complex_annotation_is_refused(shared_data, tmp_path):
         Phoenix14T(str(tmp_path)).manifest("train")
 
 
+MANUAL = "phoenix14t/PHOENIX-2014-T-release-v3/PHOENIX-2014-T/annotations/manual"
+
+
+@pytest.fixture
+def with_complex(shared_data, tmp_path):
+    """The real annotations of train and dev, and the complex one of train."""
+    folder = tmp_path / "annotations/manual"
+    folder.mkdir(parents=True)
+    for split in ("train", "dev"):
+        shutil.copy(shared_data / MANUAL / f"PHOENIX-2014-T.{split}.corpus.csv", folder)
+    name = "PHOENIX-2014-T.train-complex-annotation.corpus.csv"
+    (folder / name).write_bytes(gzip.decompress((shared_data / MANUAL / f"{name}.gz").read_bytes()))
+    return tmp_path
+
+
+def test_the_complex_annotation_is_taken_where_it_is_asked_for(with_complex, recwarn):
+    plain = Phoenix14T(str(with_complex))
+    data = Phoenix14T(str(with_complex), complex_annotation=True)
+    train = data.manifest("train")
+    assert train.ids == plain.manifest("train").ids
+    assert [s.text for s in train] == [f"{s.text} ." for s in plain.manifest("train")]
+    glosses = [gloss for sample in train for gloss in sample.gloss]
+    assert (glosses.count("__ON__"), glosses.count("__OFF__")) == (2560, 2753)
+    assert sum(gloss.startswith("loc-") for gloss in glosses) == 2242
+    told = [str(w.message) for w in recwarn]
+    assert [t for t in told if "not comparable" in t] and not [t for t in told if "not those of the release" in t]
+    assert list(data.manifest("dev")) == list(plain.manifest("dev")), "it exists for train alone"
+    assert "not comparable" in data.score_notes("dev")["complex_annotation"]
+    assert "complex_annotation" not in plain.score_notes("dev")
+
+
+def test_the_plain_annotation_is_not_taken_for_the_complex_one(with_complex):
+    folder = with_complex / "annotations/manual"
+    path = folder / "PHOENIX-2014-T.train-complex-annotation.corpus.csv"
+    shutil.copy(folder / "PHOENIX-2014-T.train.corpus.csv", path)
+    with pytest.raises(AnnotationError, match="this is not the complex annotation"):
+        Phoenix14T(str(with_complex), complex_annotation=True).manifest("train")
+    path.unlink()
+    with pytest.raises(DatasetNotFoundError, match="the complex annotation of train is missing"):
+        Phoenix14T(str(with_complex), complex_annotation=True).manifest("train")
+
+
 def test_other_glosses_are_told_apart_by_their_hash(shared_data, tmp_path):
     source = shared_data / "phoenix14t/PHOENIX-2014-T-release-v3/PHOENIX-2014-T/annotations/manual"
     folder = tmp_path / "annotations/manual"

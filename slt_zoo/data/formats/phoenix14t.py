@@ -18,18 +18,19 @@ _MARKS = re.compile(r"__(ON|OFF)__|\bloc-")
 _VIDEO = re.compile(r"(.*)/1/\*\.png")
 
 
-def read_phoenix14t(path: Path, split: str | None = None) -> list[Entry]:
+def read_phoenix14t(path: Path, split: str | None = None, *, complex_annotation: bool = False) -> list[Entry]:
     """``PHOENIX-2014-T.<split>.corpus.csv``; a missing header line and a split in front of names are accepted.
 
     Args:
         path: the file.
         split: whose names it should have; None: not known.
+        complex_annotation: the file is that of the complex annotation.
 
     Raises:
-        AnnotationError: a damaged row, the complex annotation, or names of another split; names the line.
+        AnnotationError: a damaged row, the other one of the two annotations, or names of another split; names the line.
     """
     rows = list(read_rows(path, PHOENIX14T, "|"))
-    _refuse_complex_annotation(rows, path)
+    _check_which_annotation(rows, path, complex_annotation)
     return without_doubles([_entry(row, path, split) for row in rows], path)
 
 
@@ -64,13 +65,21 @@ def _same(a: str, b: str) -> bool:
     return unicodedata.normalize("NFC", a) == unicodedata.normalize("NFC", b)
 
 
-def _refuse_complex_annotation(rows: list[Row], path: Path) -> None:
+def _check_which_annotation(rows: list[Row], path: Path, wants_complex: bool) -> None:
     marks = [row.line for row in rows if _MARKS.search(row.cells["orth"])]
-    if marks:
+    if wants_complex and not marks:
+        raise AnnotationError(
+            "this is not the complex annotation: no gloss carries a marker",
+            where=path,
+            expected="glosses such as __ON__ and loc-, in some lines",
+            todo="put PHOENIX-2014-T.train-complex-annotation.corpus.csv of the release there",
+        )
+    if marks and not wants_complex:
         raise AnnotationError(
             "this is the complex annotation, whose glosses carry markers and whose texts end in ' .'",
             where=f"{path}, line {marks[0]} and {len(marks) - 1} more",
-            todo="put PHOENIX-2014-T.<split>.corpus.csv of the release there",
+            todo="put PHOENIX-2014-T.<split>.corpus.csv of the release there; where the complex one is meant, leave it "
+            "under its own name and pass data.complex_annotation=true",
         )
 
 

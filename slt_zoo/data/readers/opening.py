@@ -5,6 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from slt_zoo.data.listing import require_path
 from slt_zoo.data.readers.base import Reader, place
@@ -122,10 +126,25 @@ def _open_pose(path: Path, media: Media, sample_id: str) -> Reader:
 
 
 def _open_features(path: Path, media: Media, sample_id: str) -> Reader:
-    where = place(sample_id, path if media.item is None else f"{path}[{media.item}]")
-    if path.is_dir():
-        raise MediaError("features are read from a file or a store", where=where, found="a folder that is no store")
-    return FeatureReader(load_features(path, media, where), media, where)
+    arrays: list[tuple[str, NDArray[Any]]] = []
+    for part in (media, *media.joined):
+        file = path if part is media else require_path(part.path, sample_id)
+        where = place(sample_id, file if part.item is None else f"{file}[{part.item}]")
+        if file.is_dir():
+            raise MediaError("features are read from a file or a store", where=where, found="a folder that is no store")
+        arrays.append((where, load_features(file, part, where)))
+    where, array = arrays[0]
+    if len({len(array) for _, array in arrays}) > 1:
+        raise MediaError(
+            "features that are to be joined have different lengths",
+            where=where,
+            found="; ".join(f"{array.shape} in {name}" for name, array in arrays),
+            expected="one vector for each of the same frames in all of them",
+            todo="take features of one stride, or name one of the places only",
+        )
+    if media.joined:
+        array = np.concatenate([array for _, array in arrays], axis=1)
+    return FeatureReader(array, media, where)
 
 
 def _open_frames(path: Path, media: Media, sample_id: str, frame_size: FrameSize | None) -> Reader:

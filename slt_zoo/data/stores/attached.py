@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from lightning.pytorch.utilities import rank_zero_warn
@@ -21,7 +21,7 @@ _ARGUMENTS = {"features": "features", "pose": "poses", "frames": "frames"}
 """Kind of media to the argument of a data module that names it."""
 
 
-def find_stores(corpus_folder: Path, named: Mapping[str, str | None]) -> dict[str, Store]:
+def find_stores(corpus_folder: Path, named: Mapping[str, str | list[str] | None]) -> dict[str, Store]:
     """The stores that a corpus's arguments name, opened, by kind of media.
 
     Args:
@@ -34,12 +34,12 @@ def find_stores(corpus_folder: Path, named: Mapping[str, str | None]) -> dict[st
     """
     stores: dict[str, Store] = {}
     for kind, name in named.items():
-        place: str | Path | None = name if name is not None and is_url(name) else None
+        if isinstance(name, list):
+            _refuse_joined_stores(corpus_folder, kind, name)
+            continue
+        place = _store_place(corpus_folder, name)
         if place is None:
-            folder = named_folder(corpus_folder, name, "features")
-            if folder is None or not folder.is_dir() or not is_store(folder):
-                continue
-            place = folder
+            continue
         store = open_store(place)
         there = store.manifest.made_by.kind
         if there != kind:
@@ -51,6 +51,24 @@ def find_stores(corpus_folder: Path, named: Mapping[str, str | None]) -> dict[st
             )
         stores[kind] = store
     return stores
+
+
+def _store_place(corpus_folder: Path, name: str | None) -> str | Path | None:
+    """Where the store of a name is; None: it names none."""
+    if name is not None and is_url(name):
+        return name
+    folder = named_folder(corpus_folder, name, "features")
+    return folder if folder is not None and folder.is_dir() and is_store(folder) else None
+
+
+def _refuse_joined_stores(corpus_folder: Path, kind: str, names: Sequence[str]) -> None:
+    stores = [name for name in names if _store_place(corpus_folder, name) is not None]
+    if stores:
+        raise ConfigError(
+            f"a store is not joined with other {kind}: its manifest tells of its own features alone",
+            found=f"data.{_ARGUMENTS[kind]}={names}; {first_few(stores)} is a store",
+            todo="name the store alone, or join folders and files",
+        )
 
 
 def attach(media: Mapping[str, Media], stores: Mapping[str, Store], sample_id: str) -> dict[str, Media]:
@@ -116,7 +134,9 @@ def compare_with_corpus(
     rank_zero_warn(f"{name} was made from another annotation: {'; '.join(differs)}")
 
 
-def check_feature_id(expected: str, store: Store | None, features: str | None, model: str, command: str) -> None:
+def check_feature_id(
+    expected: str, store: Store | None, features: str | list[str] | None, model: str, command: str
+) -> None:
     """The features are those that a recipe was made for.
 
     Args:

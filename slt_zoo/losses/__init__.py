@@ -1,0 +1,6 @@
+"""Losses that papers share; plain torch, no Lightning."""
+
+from slt_zoo.losses.clcl import clcl_similarity
+from slt_zoo.losses.contrastive import LogitScale, clcl_loss, clip_loss, info_nce
+
+__all__ = ["LogitScale", "clcl_loss", "clcl_similarity", "clip_loss", "info_nce"]

@@ -171,7 +171,8 @@ class _Sides:
 
 
 def _norm(tokens: Tensor) -> Tensor:
-    return torch.linalg.vector_norm(tokens, dim=-1, keepdim=True).clamp_min_(1e-12)
+    norm: Tensor = torch.linalg.vector_norm(tokens, dim=-1, keepdim=True)
+    return norm.clamp_min_(1e-12)
 
 
 def _share(mask: Tensor, dtype: torch.dtype) -> Tensor:

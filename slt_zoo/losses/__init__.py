@@ -2,5 +2,6 @@
 
 from slt_zoo.losses.clcl import clcl_similarity
 from slt_zoo.losses.contrastive import LogitScale, clcl_loss, clip_loss, info_nce
+from slt_zoo.losses.gather import gather_rows, gather_sequences
 
-__all__ = ["LogitScale", "clcl_loss", "clcl_similarity", "clip_loss", "info_nce"]
+__all__ = ["LogitScale", "clcl_loss", "clcl_similarity", "clip_loss", "gather_rows", "gather_sequences", "info_nce"]

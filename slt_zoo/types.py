@@ -395,11 +395,13 @@ class Losses:
         terms: ``()`` each, logged and nothing else.
         count: how many things (tokens, say) these are means over; None: the clips. Evaluation weighs batches by it, so
             that a split's mean does not depend on how it was cut into batches.
+        kept: what `SLTModule.measure` needs of each clip, by id; in evaluation, tensors on the CPU.
     """
 
     total: Tensor
     terms: dict[str, Tensor] = field(default_factory=dict)
     count: int | None = None
+    kept: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass  # not frozen: Lightning refuses to carry frozen ones out of predict_step

@@ -92,6 +92,7 @@ class SLTModule(LightningModule):
         """Training samples that were left out, and why: missing at setup, or unreadable later."""
         self._collectors = {MAIN: PredictionCollector()}
         self._sums: dict[str, Any] = {}
+        self._kept: dict[str, Any] = {}
         self._steps = 0
 
     # What a paper writes.
@@ -144,6 +145,15 @@ class SLTModule(LightningModule):
 
     def extra_hypotheses(self, batch: Batch) -> dict[str, list[str]]:
         """Further hypotheses by name, scored beside the main ones (``dev/<name>/bleu4``)."""
+        return {}
+
+    def measure(self, split: Split, kept: Mapping[str, Any]) -> dict[str, float]:
+        """Scores of a whole split that are no mean over its clips, by name; logged as ``dev/<name>``.
+
+        Args:
+            split: which one.
+            kept: what `losses` kept of each clip, by id, of all processes.
+        """
         return {}
 
     def decoding_settings(self) -> dict[str, Any]:
@@ -306,7 +316,7 @@ class SLTModule(LightningModule):
 
     def on_validation_epoch_start(self) -> None:
         """Forget what an interrupted evaluation left."""
-        self._collectors, self._sums = {MAIN: PredictionCollector()}, {}
+        self._collectors, self._sums, self._kept = {MAIN: PredictionCollector()}, {}, {}
 
     def on_test_epoch_start(self) -> None:
         """Forget what an interrupted evaluation left."""
@@ -329,6 +339,7 @@ class SLTModule(LightningModule):
         sums = {name: value.detach().to(exact) * count for name, value in values.items()}
         sums["count"] = torch.tensor(count, dtype=exact, device=self.device)
         self._sums = {name: self._sums.get(name, 0) + value for name, value in sums.items()}
+        self._kept |= losses.kept
         for name, texts in hypotheses.items():
             self._collectors.setdefault(name, PredictionCollector()).add(batch.id, texts)
 
@@ -340,8 +351,15 @@ class SLTModule(LightningModule):
             count = sums.pop("count")
             self.log_dict({f"{split}/{name}": (total / count).float() for name, total in sums.items()})
 
+    def _log_measures(self, split: Split) -> None:
+        """Scores of the whole split; every process has gathered everything and computes the same."""
+        kept, self._kept = gather_first(self._kept), {}
+        if kept and not self.trainer.sanity_checking:
+            self.log_dict({f"{split}/{name}": value for name, value in self.measure(split, kept).items()})
+
     def _score(self, split: Split) -> None:
         self._log_means(split)
+        self._log_measures(split)
         self.skipped = gather_first(self.skipped)
         collectors, self._collectors = self._collectors, {MAIN: PredictionCollector()}
         if self.trainer.sanity_checking or not self.translates:

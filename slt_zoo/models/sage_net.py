@@ -1,0 +1,200 @@
+"""The networks of SAGE (Low, Sincan, Bowden, ICCV 2025 workshops, arXiv 2507.09266); `slt_zoo.models.sage` trains them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
+
+from slt_zoo.errors import ConfigError, MediaError
+from slt_zoo.layers.frame_encoder import FrameEncoder
+from slt_zoo.layers.visual_tokens import FrameTokens, MaxPoolTokens, SegmentTokens
+from slt_zoo.losses import LogitScale
+from slt_zoo.types import Ragged
+
+__all__ = ["Mapper", "SAGEPretrainingNet", "VisualEncoder"]
+
+TOKENS: Mapping[str, type[nn.Module]] = {
+    "segment": SegmentTokens,
+    "window": SegmentTokens,
+    "uniform": SegmentTokens,
+    "stride": FrameTokens,
+    "maxpool": MaxPoolTokens,
+}
+"""What makes tokens of the rows that a tokenization selects, see `SelectTokens`."""
+
+
+class MapperBlock(nn.Module):
+    """Layer norm, linear, GELU, dropout."""
+
+    def __init__(self, width: int, dropout: float) -> None:
+        super().__init__()
+        self.norm, self.linear, self.dropout = nn.LayerNorm(width), nn.Linear(width, width), nn.Dropout(dropout)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """``(..., D)`` to the same shape."""
+        out: Tensor = self.dropout(nn.functional.gelu(self.linear(self.norm(x))))
+        return out
+
+
+class Mapper(nn.Module):
+    """From visual tokens to the space of text (section 3.3).
+
+    Args:
+        width: D, of tokens and text.
+        kind: ``"paper"``: three blocks; ``"code"``: two, and a linear layer, so that negative values are left: text
+            embeddings have them.
+        dropout: of the blocks.
+    """
+
+    def __init__(self, width: int, kind: Literal["paper", "code"] = "code", dropout: float = 0.1) -> None:
+        super().__init__()
+        self.blocks = nn.ModuleList([MapperBlock(width, dropout) for _ in range(3 if kind == "paper" else 2)])
+        self.last = nn.Linear(width, width) if kind == "code" else nn.Identity()
+        if kind == "code":  # as in the released code; the paper does not say
+            for block in self.blocks:
+                assert isinstance(block, MapperBlock)
+                nn.init.xavier_uniform_(block.linear.weight)
+                nn.init.zeros_(block.linear.bias)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """``(..., D)`` to the same shape."""
+        for block in self.blocks:
+            x = block(x)
+        out: Tensor = self.last(x)
+        return out
+
+
+class VisualEncoder(nn.Module):
+    """Rows of a clip to visual tokens in the space of text: frame encoder, temporal part, mapper.
+
+    Args:
+        frames: encoder of images by its timm name; None: rows are vectors.
+        row_dim: width of a row that is a vector: of features as they are, of poses through a linear layer.
+        embed_dim: width of the linear layer for poses; None: rows are taken as they are.
+        width: D of tokens and text.
+        tokenization: see `TOKENS`.
+        mapper: see `Mapper`.
+        mapper_dropout: likewise.
+        bn_over_padding: see `TemporalConv`.
+    """
+
+    def __init__(
+        self,
+        frames: str | None,
+        row_dim: int | None,
+        *,
+        embed_dim: int | None = None,
+        width: int = 1024,
+        tokenization: str = "segment",
+        mapper: Literal["paper", "code"] = "code",
+        mapper_dropout: float = 0.1,
+        bn_over_padding: bool = False,
+    ) -> None:
+        super().__init__()
+        self.rows: nn.Module
+        if frames is not None:
+            self.rows = FrameEncoder(frames)
+            into = self.rows.width
+        elif row_dim is None:
+            raise ConfigError("the width of the features is not known", todo="bind a corpus with features first")
+        else:
+            self.rows = nn.Identity() if embed_dim is None else nn.Linear(row_dim, embed_dim)
+            into = row_dim if embed_dim is None else embed_dim
+        self.tokens = TOKENS[tokenization](into, width, bn_over_padding)
+        self.mapper = Mapper(width, mapper, mapper_dropout)
+
+    def forward(self, rows: Ragged, segments: Ragged) -> Ragged:
+        """Rows ``(sum_T, ...)`` of clips and their segments ``(sum_S, 2)`` to tokens ``(sum_N, D)``."""
+        values = rows.values if rows.values.dtype == torch.uint8 else rows.values.flatten(1)
+        tokens: Ragged = self.tokens(Ragged(self.rows(values), rows.lengths), segments)
+        return Ragged(self.mapper(tokens.values), tokens.lengths)
+
+    def in_parts(self, rows: Ragged, segments: Ragged, clips: int | None) -> Ragged:
+        """As `forward`, some clips at a time, which are computed again in the backward pass.
+
+        Memory is then that of a part, and the loss still that of the whole batch: gradients are those of one pass, as
+        long as the statistics of batch norm are frozen; in training they are those of a part. Dropout draws the same
+        in both passes.
+
+        Args:
+            rows: of all clips.
+            segments: likewise.
+            clips: of a part; None: all at once.
+        """
+        if clips is None or len(rows) <= clips:
+            out: Ragged = self(rows, segments)
+            return out
+        parts = []
+        for first in range(0, len(rows), clips):
+            part = slice(first, first + clips)
+            inputs = _some(rows, part), _some(segments, part)
+            values, lengths = checkpoint(self._pair, *inputs, use_reentrant=False)
+            parts.append(Ragged(values, lengths))
+        return Ragged(torch.cat([p.values for p in parts]), torch.cat([p.lengths for p in parts]))
+
+    def _pair(self, rows: Ragged, segments: Ragged) -> tuple[Tensor, Tensor]:
+        tokens: Ragged = self(rows, segments)
+        return tokens.values, tokens.lengths
+
+
+def _some(sequences: Ragged, part: slice) -> Ragged:
+    ends = sequences.lengths.cumsum(0)
+    first = int(ends[part.start - 1]) if part.start else 0
+    lengths = sequences.lengths[part]
+    return Ragged(sequences.values[first : first + int(lengths.sum())], lengths)
+
+
+class SAGEPretrainingNet(nn.Module):
+    """Stage 1: visual tokens, their context, and the scales of the two contrasts.
+
+    Args:
+        visual: makes tokens.
+        context: ``(B, N, D)`` and a mask ``(B, N)`` to the same shape: the encoder TE; None: there is none, and no
+            contrast of hidden states.
+        scale_init: see `LogitScale`.
+        scale_max: likewise.
+        share_scale: one scale for both contrasts.
+        max_tokens: most tokens of a clip, as many as the context has positions.
+    """
+
+    def __init__(
+        self,
+        visual: VisualEncoder,
+        context: nn.Module | None,
+        *,
+        scale_init: float,
+        scale_max: float | None,
+        share_scale: bool = False,
+        max_tokens: int | None = None,
+    ) -> None:
+        super().__init__()
+        self.visual, self.context, self.max_tokens = visual, context, max_tokens
+        self.scale_ce = LogitScale(scale_init, scale_max)
+        self.scale_hs = None if context is None or share_scale else LogitScale(scale_init, scale_max)
+
+    def forward(self, rows: Ragged, segments: Ragged, clips: int | None = None) -> tuple[Tensor, Tensor | None, Tensor]:
+        """Tokens L ``(B, N, D)``, their context H of the same shape or None, and the mask ``(B, N)`` of both."""
+        tokens, mask = self.visual.in_parts(rows, segments, clips).padded()
+        check_positions(mask, self.max_tokens)
+        return tokens, None if self.context is None else self.context(tokens, mask), mask
+
+    def scales(self) -> tuple[Tensor, Tensor]:
+        """Of the contrast of embeddings, and of that of hidden states."""
+        return self.scale_ce(), (self.scale_ce if self.scale_hs is None else self.scale_hs)()
+
+
+def check_positions(mask: Tensor, positions: int | None) -> None:
+    """Refuse clips with more tokens than a network has positions.
+
+    Raises:
+        MediaError: there is one.
+    """
+    if positions is not None and mask.shape[1] > positions:
+        raise MediaError(
+            f"a clip has {mask.shape[1]} visual tokens; the network has {positions} positions",
+            todo="fewer tokens (model.max_len, model.frame_stride or another tokenization), or a larger position table",
+        )

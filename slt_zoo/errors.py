@@ -111,10 +111,6 @@ class MediaError(DatasetError):
     """A media file that is there but cannot be used; names sample and path."""
 
 
-class LeftOutError(MediaError):
-    """A model's own rule leaves a clip out of training, whatever ``on_bad_sample`` says; it is told and counted."""
-
-
 class MissingMediaError(DatasetError):
     """Media that samples need and that are not on the disk."""
 

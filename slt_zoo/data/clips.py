@@ -21,7 +21,7 @@ from slt_zoo.data.samplers import Key
 from slt_zoo.data.selection import effective_fps
 from slt_zoo.data.sign_segments import SignSegments
 from slt_zoo.data.workers import give_back_memory
-from slt_zoo.errors import ConfigError, LeftOutError, MediaError, first_few, one_line
+from slt_zoo.errors import ConfigError, MediaError, first_few, one_line
 from slt_zoo.types import Batch, Clip, InputSpec, Media, Sample
 
 __all__ = ["ClipDataset", "Unreadable", "read_clip"]
@@ -186,7 +186,7 @@ class ClipDataset(Dataset[Clip]):
         try:
             return self._read(index, epoch)
         except MediaError as fault:
-            if not (self.skip_bad or (self.training and isinstance(fault, LeftOutError))):
+            if not self.skip_bad:
                 raise
             log.warning("skipped: %s", fault)
             return Unreadable(self.manifest.ids[index], one_line(fault))

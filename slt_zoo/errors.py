@@ -19,6 +19,7 @@ __all__ = [
     "SLTError",
     "ScoreError",
     "StoreError",
+    "UnfitSampleError",
     "UnknownNameError",
     "VocabularyError",
     "first_few",
@@ -109,6 +110,10 @@ class AnnotationError(DatasetError):
 
 class MediaError(DatasetError):
     """A media file that is there but cannot be used; names sample and path."""
+
+
+class UnfitSampleError(MediaError):
+    """A sample that a model's rules leave out of training: it is skipped and told, whatever ``on_bad_sample`` says."""
 
 
 class MissingMediaError(DatasetError):

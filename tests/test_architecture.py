@@ -24,8 +24,8 @@ LEVELS: tuple[frozenset[str], ...] = (
     frozenset({""}),  # slt_zoo/__init__.py: its names reach everything below
     frozenset({"analysis"}),
     frozenset({"models", "datamodules", "synthetic"}),
-    frozenset({"callbacks", "loading", "extraction"}),
-    frozenset({"layers", "losses", "metrics", "segmentation", "data", "optim"}),
+    frozenset({"callbacks", "loading", "extraction", "segmentation"}),
+    frozenset({"layers", "losses", "metrics", "data", "optim"}),
     frozenset({"text", "recipes"}),
     frozenset({"types"}),
     frozenset({"errors", "files", "_version"}),

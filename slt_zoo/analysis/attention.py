@@ -8,6 +8,7 @@ from torch import Tensor
 
 from slt_zoo.analysis.figures import HeatMap
 from slt_zoo.data.base import SLTDataModule
+from slt_zoo.data.boundaries import fixed_length, read_labels
 from slt_zoo.data.clips import read_clip
 from slt_zoo.errors import ConfigError
 from slt_zoo.models.sign_attention import SignAttention
@@ -57,9 +58,9 @@ def sign_spans(clip: Clip) -> tuple[list[tuple[int, int]], list[str]]:
     The per-frame boundaries of the sample's ``segments`` medium are read; they refer to source frames.
     """
     media = clip.sample.media.get("segments")
-    if media is None or clip.index is None:
+    if media is None or clip.index is None or fixed_length(media.path) is not None:
         return [], []
-    labels = torch.from_numpy(np.load(media.path, allow_pickle=False).astype(np.int64))
+    labels = read_labels(media, clip.sample.id)
     number = torch.where(labels > 0, torch.cumsum((labels == 2).long(), 0), 0)[clip.index]
     spans = [
         (int(rows[0]), int(rows[-1]) + 1) for k in range(1, int(number.max()) + 1) if len(rows := _where(number, k))

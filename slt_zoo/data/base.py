@@ -55,7 +55,7 @@ class SLTDataModule(LightningDataModule):
         features: folder, file or store of features, likewise: a path, or a name below the corpus's ``features``. A list
             of folders or files: their features of a sample are joined along the width, in this order.
         frames: folder of frames or videos, as far as the corpus says so; or a store of resized frames.
-        segments: id of per-frame sign boundaries, or a folder of them.
+        segments: id of per-frame sign boundaries (``slt-zoo segment``), a folder of them, or ``fixed-8``: no file.
         feature_stride: video frames between two vectors of features that are no store; not said: one vector a frame.
         feature_window: video frames that one such vector sees.
         subset: folder of ``<split>.files`` or ``<split>.txt`` with an id a line; a split that has none stays whole.
@@ -367,7 +367,7 @@ class SLTDataModule(LightningDataModule):
         places = {
             "frames": frames,
             "features": named_places(self.corpus_folder(), self.features, "features"),
-            "segments": self._named(self.segments, ""),
+            "segments": self._named(self.segments, "segments", ""),
             "pose": self.corpus_folder() / "poses" if self.poses is None else Path(self.poses).expanduser(),
         }
         found: dict[str, Media] = {}
@@ -379,9 +379,9 @@ class SLTDataModule(LightningDataModule):
                 found[kind] = media
         return found
 
-    def _named(self, name: str | None, below: str) -> Path | None:
+    def _named(self, name: str | None, *below: str) -> Path | None:
         """A folder or file given by path, or by its name inside the corpus."""
-        return named_folder(self.corpus_folder(), name, below)
+        return named_folder(self.corpus_folder(), name, *below)
 
     # Inside.
 
@@ -466,13 +466,15 @@ class SLTDataModule(LightningDataModule):
             return "unpack the media of the corpus"
         argument = {"pose": "data.poses"}.get(modality, f"data.{modality}")
         place = given[modality]
-        make = "" if modality == "segments" else ", or make a store with `slt-zoo extract`"
-        below = "features" if modality == "features" else ""
-        named = {name: named_folder(self.corpus_folder(), name, below) for name in as_list(place)}
+        make = ", or make " + (
+            "them with `slt-zoo segment`" if modality == "segments" else "a store with `slt-zoo extract`"
+        )
+        below = {"pose": [""], "features": ["features"], "segments": ["segments", ""]}[modality]
+        named = {name: named_folder(self.corpus_folder(), name, *below) for name in as_list(place)}
         lacking = [name for name, path in named.items() if path is not None and not exists_for_a_split(path)]
         if lacking:
-            return f"{argument}={first_few(lacking)} is no folder here: correct the path{make}"
-        return f"pass {argument}=<folder>{make}"
+            return f"{argument}={first_few(lacking)} is no folder here: correct the path, or make {make}"
+        return f"pass {argument}=<folder>, or make {make}"
 
     def _chunks(self, manifest: Manifest) -> list[int] | None:
         """Which file each sample is fetched with, where what is read is fetched."""

@@ -6,6 +6,7 @@ import os
 import unicodedata
 from collections.abc import Sequence
 
+from slt_zoo.data.boundaries import fixed_length
 from slt_zoo.data.listing import FolderIndex
 from slt_zoo.data.manifest import Manifest
 from slt_zoo.data.stores.streamed import is_url
@@ -38,7 +39,8 @@ def check_needs(manifest: Manifest, spec: InputSpec, model: str, root: str) -> N
         "gloss": "choose a corpus with glosses, or a model without",
         "question": "choose a question-answering corpus",
         "text": "remove these rows; on_bad_sample='skip' leaves them out of training",
-        "segments": "pass data.segments=<folder of per-frame sign boundaries, an .npy a sample>",
+        "segments": "write sign boundaries with `slt-zoo segment` and pass data.segments=<their id, or a folder, an "
+        ".npy a sample>; or data.segments=fixed-8 for a quick try",
     }
     for need in sorted(spec.needs):
         if need == "segments":
@@ -88,7 +90,7 @@ def find_missing_media(manifest: Manifest, modality: str) -> tuple[list[str], st
     example: str | None = None
 
     def there(path: str) -> bool:
-        if is_url(path):  # a store's manifest has told that it is there
+        if is_url(path) or fixed_length(path):  # a store's manifest has told that it is there; no file is needed
             return True
         folder, name = os.path.split(path)
         return listings.setdefault(folder, FolderIndex(folder)).has(name)

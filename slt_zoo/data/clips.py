@@ -9,19 +9,18 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
-from torch import Tensor
 from torch.utils.data import Dataset
 
+from slt_zoo.data.boundaries import read_labels
 from slt_zoo.data.length_cache import LengthCache
 from slt_zoo.data.manifest import Manifest
 from slt_zoo.data.readers import open_reader
-from slt_zoo.data.readers.base import NPY_FAULTS
 from slt_zoo.data.retry import retry_read
 from slt_zoo.data.samplers import Key
 from slt_zoo.data.selection import effective_fps
 from slt_zoo.data.sign_segments import SignSegments
 from slt_zoo.data.workers import give_back_memory
-from slt_zoo.errors import ConfigError, MediaError, first_few, one_line
+from slt_zoo.errors import ConfigError, MediaError, UnfitSampleError, first_few, one_line
 from slt_zoo.types import Batch, Clip, InputSpec, Media, Sample
 
 __all__ = ["ClipDataset", "Unreadable", "read_clip"]
@@ -54,21 +53,18 @@ def read_clip(
     """
     pipeline = spec.train if training else spec.evaluation
     clip = Clip(sample)
-    if "segments" in spec.needs:
-        clip.labels = _read_labels(sample.media["segments"], sample.id)
+    labels = sample.media["segments"] if "segments" in spec.needs else None
+    if labels is not None and spec.modality == "none":
+        clip.labels = read_labels(labels, sample.id)
     if spec.modality != "none":
         media = sample.media[spec.modality]
         reader = open_reader(spec.modality, media, sample_id=sample.id, frame_size=pipeline.frame_size)
         source_fps = reader.fps or (None if fps is None else fps / (media.stride or 1))
         clip.fps = source_fps
         count = reader.num_frames
-        if clip.labels is not None and len(clip.labels) not in _source_frames(media, count):
-            raise MediaError(
-                "sign boundaries and input have different lengths",
-                where=f"sample {sample.id}",
-                expected=f"{count * (media.stride or 1)} labels for {count} rows of {media.path!r}",
-                found=len(clip.labels),
-            )
+        if labels is not None:
+            frames, rows = _source_frames(media, count), f"{count} rows of {media.path!r}"
+            clip.labels = read_labels(labels, sample.id, frames[0], frames, rows)
         index = torch.arange(count) if pipeline.select is None else pipeline.select(clip, count, rng)
         try:
             fields = reader.read(index)
@@ -89,28 +85,15 @@ def read_clip(
     return clip
 
 
-def _source_frames(media: Media, rows: int) -> range | set[int]:
-    """How many frames the video of so many rows may have.
+def _source_frames(media: Media, rows: int) -> list[int]:
+    """How many frames the video of so many rows may have, the likeliest first.
 
     An extractor's last stride may be a short one, or be left out like the last window.
     """
     stride = media.stride or 1
     fits = range((rows - 1) * stride + 1, rows * stride + max(media.window or 1, stride))
-    return fits if stride == 1 or media.num_frames is None else {*fits, media.num_frames}
-
-
-def _read_labels(media: Media, sample_id: str) -> Tensor:
-    try:
-        labels = np.load(media.path, allow_pickle=False)
-    except (OSError, *NPY_FAULTS) as cause:
-        raise MediaError("cannot read sign boundaries", where=f"sample {sample_id}, {media.path!r}") from cause
-    if labels.ndim != 1 or not np.isin(labels, (0, 1, 2)).all():
-        raise MediaError(
-            "sign boundaries must be one number a frame: 0 outside, 1 inside, 2 begin",
-            where=f"sample {sample_id}, {media.path!r}",
-            found=f"shape {labels.shape}, values {np.unique(labels)[:6].tolist()}",
-        )
-    return torch.from_numpy(labels.astype(np.int64))
+    declared = [] if stride == 1 or media.num_frames is None else [media.num_frames]
+    return [*declared, rows * stride, *fits]
 
 
 def _require_one_shape(clips: Sequence[Clip]) -> None:
@@ -146,7 +129,8 @@ class ClipDataset(Dataset[Clip]):
         spec: what the model wants.
         fps: frame rate where neither file nor annotation has one.
         training: which of the model's pipelines.
-        skip_bad: give `Unreadable` for what cannot be read, in training; otherwise the error.
+        skip_bad: give `Unreadable` for what cannot be read, in training; otherwise the error. What a model's own rules
+            leave out of training is given so too.
         seed: of random draws.
     """
 
@@ -186,7 +170,8 @@ class ClipDataset(Dataset[Clip]):
         try:
             return self._read(index, epoch)
         except MediaError as fault:
-            if not self.skip_bad:
+            unfit = self.training and isinstance(fault, UnfitSampleError)
+            if not (self.skip_bad or unfit):
                 raise
             log.warning("skipped: %s", fault)
             return Unreadable(self.manifest.ids[index], one_line(fault))

@@ -14,18 +14,18 @@ from slt_zoo.errors import ConfigError, DatasetError
 __all__ = ["FolderTree", "as_list", "named_folder", "named_places", "one_or_several"]
 
 
-def named_folder(corpus: Path, name: str | None, below: str) -> Path | None:
+def named_folder(corpus: Path, name: str | None, *below: str) -> Path | None:
     """A folder or file given by path, or by its name inside the corpus.
 
     Args:
         corpus: folder of the corpus.
         name: what the person gave, see `find_bundle`; None: nothing.
-        below: where folders of a kind lie in the corpus.
+        below: where folders of a kind lie in the corpus, looked at in this order.
     """
     if name is None:
         return None
-    inside = corpus / below / name
-    return inside if exists_for_a_split(inside) else Path(name).expanduser()
+    inside = (corpus / place / name for place in below)
+    return next((path for path in inside if exists_for_a_split(path)), Path(name).expanduser())
 
 
 def named_places(corpus: Path, names: str | Sequence[str] | None, below: str) -> Path | list[Path] | None:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from slt_zoo.data.boundaries import fixed_length
 from slt_zoo.data.bundles import Bundle, find_bundle
 from slt_zoo.data.places import Place, find_place
 from slt_zoo.data.readers import VIDEO_SUFFIXES
@@ -62,7 +63,8 @@ class MediaFinder:
         Args:
             kind: one of `SUFFIXES`.
             place: folder; or a file of many samples, with ``{split}`` in its name where there is one a split. Several:
-                the sample is joined from all of them, and one that lacks it makes it missing.
+                the sample is joined from all of them, and one that lacks it makes it missing. For segments also
+                ``fixed-<k>``, which is no place.
             sample: whose media.
             layout: of ``.npy`` poses, where the number of points does not tell it.
             files: finds files of one sample, where a corpus has folders of its own.
@@ -74,6 +76,8 @@ class MediaFinder:
             parts = [self.find(kind, one, sample, layout, files, other_names) for one in place]
             there = [part for part in parts if part is not None]
             return replace(there[0], joined=tuple(there[1:])) if len(there) == len(parts) else None
+        if kind == "segments" and fixed_length(str(place)) is not None:
+            return Media(str(place), num_frames=sample.meta.get("num_frames"))
         key = (kind, place, sample.split)
         if files is None and key not in self._places:
             self._places[key] = find_place(place, sample.split, SUFFIXES[kind])

@@ -108,7 +108,7 @@ def test_commands_and_recipes_of_the_pages_exist(page):
 def test_advice_names_commands_and_recipes_that_exist():
     for path in sorted((ROOT / "slt_zoo").rglob("*.py")):
         text = path.read_text(encoding="utf-8")
-        words = set(re.findall(r"slt-zoo ([a-z]\w*)", text))
+        words = set(re.findall(r"slt-zoo ([a-z][\w-]*)", text))
         assert words <= set(COMMANDS), f"{path.relative_to(ROOT)}: no such command: {words - set(COMMANDS)}"
         for name in set(re.findall(r"zoo:[\w/]+(?![\w<])", text)):
             recipes.resolve(name)

@@ -46,8 +46,9 @@ a tokenizer of all rows, whose ids the trimmed weights do not have."""
 
 CONTROL = ("<s>", "<pad>", "</s>", "<unk>")
 SPACE = "\u2581"
-_RESERVED = dict.fromkeys(map(ord, "\0\u2581\u2585"), " ")
+RESERVED = dict.fromkeys(map(ord, "\0\u2581\u2585"), " ")
 """SentencePiece's own signs: it leaves sentences that hold one out of training without a word."""
+_CONTROL = re.compile("<s>|</s>|<unk>")  # where they are text, their characters are to be learnt all the same
 _MBART50_LANGUAGES = 52
 
 
@@ -348,11 +349,15 @@ def _processor(model: bytes) -> Any:
     return pieces
 
 
+def _spaced(found: re.Match[str]) -> str:
+    return " ".join(found[0])
+
+
 def _train(texts: Iterable[str], size: int, kind: str, special: int) -> bytes:
     from sentencepiece import SentencePieceTrainer
 
     # sorted: the order of a manifest is no part of what a vocabulary means
-    lines = sorted(line for text in texts if (line := tidy(text.translate(_RESERVED))))
+    lines = sorted(line for text in texts if (line := tidy(_CONTROL.sub(_spaced, text.translate(RESERVED)))))
     if not lines:
         raise VocabularyError(
             "there is no text to make a vocabulary of", todo="check that the training split has texts"

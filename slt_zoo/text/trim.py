@@ -154,16 +154,20 @@ def _refuse_unwritable(coverage: Mapping[str, Coverage], codec: SubwordCodec, te
         f"{split}: {first_few([f'{sign!r} ({count})' for sign, count in signs.items()], 12)}"
         for split, signs in lost.items()
     )
-    never = set(codec.unknown(t for texts in text.references.values() for t in texts))
     if allow:
         log.warning("references hold characters that the trimmed vocabulary cannot write: %s", told)
         return
-    hint = f"; {first_few(sorted(map(repr, never)))} the whole tokenizer cannot write either" if never else ""
+    never = codec.unknown(t for texts in text.references.values() for t in texts)
+    hint = f"; the whole tokenizer cannot write {first_few([repr(c) for c in sorted(never)])} either" if never else ""
+    more = (
+        ""
+        if all(c in never for signs in lost.values() for c in signs)
+        else ("give text that holds them (--extra-text FILE), read more splits (--splits), or ")
+    )
     raise VocabularyError(
         "references hold characters that the trimmed vocabulary cannot write: no output can then be right",
         found=told + hint,
-        todo="give text that holds them (--extra-text FILE), read more splits (--splits), or go on all the same "
-        "(--allow-unreachable)",
+        todo=f"{more}go on all the same (--allow-unreachable)",
     )
 
 

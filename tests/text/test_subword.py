@@ -15,11 +15,13 @@ import sys
 
 import pytest
 import torch
+from hypothesis import HealthCheck, example, given, settings
+from hypothesis import strategies as st
 from mbart_folders import SENTENCES, own_model, tiny_mbart
 
 from slt_zoo.errors import ConfigError, UnknownNameError, VocabularyError
 from slt_zoo.text import Coverage, SubwordCodec, TextCodec, check_reachable, codec_from_dict
-from slt_zoo.text.subword import MBART_LANGUAGES, MODEL_FILE, language_code, tidy
+from slt_zoo.text.subword import MBART_LANGUAGES, MODEL_FILE, RESERVED, language_code, tidy
 
 
 @pytest.fixture(scope="module")
@@ -273,3 +275,16 @@ def test_phoenix_and_csl_daily_with_models_of_their_own(shared_data):
         codec = SubwordCodec.fit(texts, 4000, language)
         assert len(codec) == 4000
         assert codec.decode(codec.encode(texts).padded(codec.pad_id)[0]) == [tidy(text) for text in texts]
+
+
+@example(["<s></s>"], "<unk>")
+@settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+@given(st.lists(st.text(min_size=1, max_size=12), min_size=1, max_size=5), st.text(max_size=12))
+def test_any_text_comes_back_or_its_characters_are_told(texts, other):
+    if not any(tidy(text.translate(RESERVED)) for text in texts):
+        return
+    codec = SubwordCodec.fit(texts, 200, "de")
+    for text in (*texts, other):
+        back = codec.decode(codec.encode([text]).values[None])[0]
+        assert (back == tidy(text)) == (not codec.unknown([text]))
+    assert not {c for c in codec.unknown(texts)} - {chr(c) for c in RESERVED}

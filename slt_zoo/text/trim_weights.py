@@ -14,7 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from slt_zoo.errors import CheckpointError, CheckpointMismatchError, first_few, one_line
+from slt_zoo.errors import CheckpointError, CheckpointMismatchError, ConfigError, first_few, one_line
 from slt_zoo.files import replacing
 from slt_zoo.text.folders import model_file
 
@@ -70,11 +70,23 @@ def trim_weights(source: str | Path, out: Path, rows: Sequence[int], size: int) 
     with replacing(out / "model.safetensors") as temporary:  # safetensors makes private files; these are to be shared
         save_file(weights, temporary, metadata={"format": "pt"})  # transformers asks for the mark
     _write(out / "config.json", config)
-    generation = config_file.with_name("generation_config.json")
-    if generation.is_file():
-        kept = {k: v for k, v in json.loads(generation.read_text(encoding="utf-8")).items() if k not in _CONFIG_OUT}
-        _write(out / generation.name, _with_ids(kept, rows))
+    if (generation := _generation(source)) is not None:
+        kept = {k: v for k, v in generation.items() if k not in _CONFIG_OUT}
+        _write(out / "generation_config.json", _with_ids(kept, rows))
     return {path.name: _sha256(path) for path in files}
+
+
+def _generation(source: str | Path) -> dict[str, Any] | None:
+    """How the model decodes by default; older models do not say."""
+    try:
+        path = model_file(source, "generation_config.json")
+    except ConfigError:
+        return None
+    try:
+        content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as cause:
+        raise CheckpointError("generation_config.json cannot be read", where=path, found=str(cause)) from cause
+    return content
 
 
 def _files(source: str | Path) -> list[Path]:

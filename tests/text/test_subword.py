@@ -76,7 +76,9 @@ def test_decoding_stops_at_the_first_end_and_shows_the_unknown(codec):
     assert codec.decode([[2], []]) == ["", ""]
 
 
-def test_plain_data_holds_all(codec):
+def test_plain_data_holds_all(codec, tmp_path):
+    torch.save(codec.to_dict(), tmp_path / "a.ckpt")
+    assert torch.load(tmp_path / "a.ckpt", weights_only=True) == codec.to_dict()
     again = codec_from_dict(json.loads(json.dumps(codec.to_dict())))
     assert isinstance(again, SubwordCodec) and again.tokens == codec.tokens and again.to_dict() == codec.to_dict()
     assert torch.equal(again.encode(SENTENCES).values, codec.encode(SENTENCES).values)
@@ -88,6 +90,8 @@ def test_plain_data_holds_all(codec):
 def test_damaged_plain_data(codec, damage):
     with pytest.raises(VocabularyError, match=r"damaged|cannot be read|mBART's kind"):
         codec_from_dict(codec.to_dict() | {"model": damage})
+    with pytest.raises(VocabularyError, match="keep_ids"):
+        codec_from_dict({name: value for name, value in codec.to_dict().items() if name != "keep_ids"})
 
 
 @pytest.mark.parametrize("kind", ["bpe", "unigram"])
@@ -203,7 +207,7 @@ def _resize(folder, size):
 @pytest.mark.parametrize(
     ("damage", "error", "says"),
     [
-        (lambda f: (f / MODEL_FILE).unlink(), ConfigError, "no sentencepiece.bpe.model"),
+        (lambda f: (f / MODEL_FILE).unlink(), ConfigError, r"no .*sentencepiece\.bpe\.model"),
         (lambda f: (f / "config.json").unlink(), ConfigError, "no config.json"),
         (lambda f: shutil.rmtree(f), ConfigError, "no such folder"),
         (lambda f: _cut(f / MODEL_FILE, 700), VocabularyError, "cannot be read|do not belong|mBART's kind"),

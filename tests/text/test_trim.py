@@ -231,6 +231,11 @@ def _configure(folder: Path, **changes) -> None:
     (folder / "config.json").write_text(json.dumps(config | changes))
 
 
+def _record(folder: Path, **changes) -> None:
+    record = json.loads((folder / RECORD_FILE).read_text())
+    (folder / RECORD_FILE).write_text(json.dumps(record | changes))
+
+
 class Evil:
     def __reduce__(self):
         return os.mkdir, ("was-run",)
@@ -245,7 +250,7 @@ def _pickle(folder: Path) -> None:
     ("damage", "error", "says"),
     [
         (lambda f: (f / "model.safetensors").unlink(), ConfigError, r"no model\.safetensors"),
-        (lambda f: (f / MODEL_FILE).unlink(), ConfigError, r"no sentencepiece\.bpe\.model"),
+        (lambda f: (f / MODEL_FILE).unlink(), ConfigError, r"no .*sentencepiece\.bpe\.model"),
         (lambda f: _truncate(f / "model.safetensors"), CheckpointError, "cannot be read"),
         (lambda f: (f / "model.safetensors").write_bytes(b""), CheckpointError, "cannot be read"),
         (lambda f: _pickle(f), CheckpointError, "cannot be read"),
@@ -272,6 +277,7 @@ def _pickle(folder: Path) -> None:
         (lambda f: _configure(f, encoder_layers=2), CheckpointMismatchError, "not those of the network"),
         (lambda f: _configure(f, encoder_ffn_dim=32), CheckpointMismatchError, "other shapes"),
         (lambda f: _configure(f, encoder_attention_heads=3), CheckpointError, "describes no mBART"),
+        (lambda f: (f / "generation_config.json").write_text("{"), CheckpointError, "generation_config"),
         (lambda f: _configure(f, vocab_size=151), VocabularyError, "do not belong together"),
     ],
 )
@@ -289,6 +295,8 @@ def test_a_damaged_source_gives_one_clear_error(tmp_path, whole, text, damage, e
     [
         (lambda f: (f / TRIMMED_MODEL_FILE).write_bytes(own_model(TRAIN, 100)), "not the file"),
         (lambda f: (f / RECORD_FILE).write_text("{"), "cannot be read"),
+        (lambda f: _record(f, keep_ids=[0, 1, 2, 3]), "no de_DE"),
+        (lambda f: _record(f, keep_ids=[0, 1, 2, 3, 9999]), "keep_ids does not fit"),
         (lambda f: (f / RECORD_FILE).write_text("{}"), "lacks 'languages'"),
         (lambda f: _configure(f, vocab_size=31), "do not belong together"),
     ],

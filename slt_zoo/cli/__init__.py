@@ -27,6 +27,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "extract": ("extract", "features, poses or resized frames of a corpus, into a store"),
     "segment": ("segment", "sign boundaries of a corpus, a file a sample"),
     "pseudo-gloss": ("pseudo_gloss", "content words of a corpus's sentences, as JSON lines"),
+    "tokenizer": ("tokenizer", "cut an mBART to what a corpus uses"),
     "bench": ("bench", "how fast data are read here, against the usual ways"),
     "simulate": ("simulate", "write simulated signing in a corpus's official layout"),
 }

@@ -1,13 +1,16 @@
 """The language side: codecs between strings and token ids."""
 
 from slt_zoo.text.codec import TextCodec, WordCodec, codec_from_dict
-from slt_zoo.text.coverage import check_reachable
+from slt_zoo.text.coverage import Coverage, check_reachable
 from slt_zoo.text.normalise import Normaliser
 from slt_zoo.text.pseudo_gloss import PseudoGlosses, pseudo_glosses
+from slt_zoo.text.subword import SubwordCodec
 
 __all__ = [
+    "Coverage",
     "Normaliser",
     "PseudoGlosses",
+    "SubwordCodec",
     "TextCodec",
     "WordCodec",
     "check_reachable",

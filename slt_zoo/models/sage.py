@@ -20,14 +20,15 @@ from torch import Tensor
 from slt_zoo.data.frame_transforms import AffineFrames, ColourFrames, CropFrames, ResizeFrames
 from slt_zoo.data.pose_augment import SpatialAugment
 from slt_zoo.data.pose_layouts import named_points
+from slt_zoo.data.sign_segments import SegmentFrames
+from slt_zoo.data.token_selection import FixedTokens
 from slt_zoo.data.transforms import CentreOnShoulders, ChoosePoints, Compose, KeepDims
 from slt_zoo.errors import ConfigError
 from slt_zoo.losses import clcl_loss, clcl_similarity, clip_loss, gather_rows, gather_sequences
 from slt_zoo.metrics.retrieval import retrieval_scores
 from slt_zoo.models.base import SLTModule
 from slt_zoo.models.sage_net import SAGEPretrainingNet, VisualEncoder
-from slt_zoo.segmentation.select import SelectTokens, Tokenization
-from slt_zoo.types import Batch, ClipPipeline, InputSpec, Losses, Ragged, Split, TransformClip
+from slt_zoo.types import Batch, ClipPipeline, InputSpec, Losses, Ragged, SelectFrames, Split, TransformClip
 
 __all__ = ["SAGE", "SAGEPretraining"]
 
@@ -77,7 +78,7 @@ class _Visual(SLTModule):
         embed_dim: width of the linear layer for poses.
         width: D of tokens and text.
         tokenization: ``"segment"``; or a fixed scheme to compare with: ``"maxpool"``, ``"stride"``, ``"uniform"``,
-            ``"window"`` (see `SelectTokens`).
+            ``"window"`` (see `FixedTokens`).
         reduction_factor: frames a token of the fixed schemes.
         min_len: shortest segment, in frames.
         max_len: longest segment; longer ones are halved.
@@ -106,7 +107,7 @@ class _Visual(SLTModule):
         encoder: str = "resnet34",
         embed_dim: int = 512,
         width: int = 1024,
-        tokenization: Tokenization = "segment",
+        tokenization: Literal["segment", "maxpool", "stride", "uniform", "window"] = "segment",
         reduction_factor: int = 4,
         min_len: int = 4,
         max_len: int = 10,
@@ -134,8 +135,7 @@ class _Visual(SLTModule):
                 "crop is at most frame_size, augment at least 0, clips_at_a_time at least 1",
                 found=f"{crop=}, {frame_size=}, {augment=}, {clips_at_a_time=}",
             )
-        self._select(training=True)  # what cannot be is told now
-        self._points()
+        self._select(training=True), self._points()  # what cannot be is told now
 
     @property
     def input_spec(self) -> InputSpec:
@@ -151,10 +151,16 @@ class _Visual(SLTModule):
             feature_id=hp["feature_id"],
         )
 
-    def _select(self, training: bool) -> SelectTokens:
-        names = ("tokenization", "min_len", "max_len", "frame_stride", "trim_outside", "reduction_factor")
-        chosen = {name: self.hparams[name] for name in names}
-        return SelectTokens(**chosen, max_segments=self.hparams["max_segments"] if training else None)
+    def _select(self, training: bool) -> SelectFrames:
+        hp = self.hparams
+        if hp["tokenization"] != "segment":
+            return FixedTokens(hp["tokenization"], hp["reduction_factor"])
+        leaves_out = training and hp["max_segments"] is not None
+        return SegmentFrames(
+            **{name: hp[name] for name in ("min_len", "max_len", "frame_stride", "trim_outside", "modality")},
+            empty="leave_out" if leaves_out else "halve",
+            max_segments=hp["max_segments"] if leaves_out else None,
+        )
 
     def _transform(self, training: bool) -> TransformClip | None:
         hp, strength = self.hparams, float(self.hparams["augment"]) if training else 0.0

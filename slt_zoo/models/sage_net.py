@@ -1,4 +1,4 @@
-"""The networks of SAGE (Low, Sincan, Bowden, ICCV 2025 workshops, arXiv 2507.09266); `slt_zoo.models.sage` trains them."""
+"""The networks of SAGE (arXiv 2507.09266); `slt_zoo.models.sage` trains them."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ TOKENS: Mapping[str, type[nn.Module]] = {
     "stride": FrameTokens,
     "maxpool": MaxPoolTokens,
 }
-"""What makes tokens of the rows that a tokenization selects, see `SelectTokens`."""
+"""What makes tokens of the rows that a tokenization selects, see `FixedTokens` and `SegmentFrames`."""
 
 
 class MapperBlock(nn.Module):

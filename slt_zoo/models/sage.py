@@ -10,25 +10,51 @@ contradict each other in, and what was chosen, is in ``docs/papers/sage.md``.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
-from typing import Any, Literal
+from dataclasses import asdict, replace
+from functools import cached_property
+from typing import Any, Literal, cast
 
 import torch
-from lightning.pytorch.cli import LRSchedulerCallable, OptimizerCallable
+from lightning.pytorch.cli import OptimizerCallable
 from torch import Tensor
 
-from slt_zoo.data.frame_transforms import AffineFrames, ColourFrames, CropFrames, ResizeFrames
+from slt_zoo.data.frame_transforms import AffineFrames, ColourFrames, CropFrames
 from slt_zoo.data.pose_augment import SpatialAugment
 from slt_zoo.data.pose_layouts import named_points
 from slt_zoo.data.sign_segments import SegmentFrames
 from slt_zoo.data.token_selection import FixedTokens
 from slt_zoo.data.transforms import CentreOnShoulders, ChoosePoints, Compose, KeepDims
 from slt_zoo.errors import ConfigError
-from slt_zoo.losses import clcl_loss, clcl_similarity, clip_loss, gather_rows, gather_sequences
+from slt_zoo.layers.seq2seq import Seq2Seq
+from slt_zoo.losses import (
+    clcl_loss,
+    clcl_similarity,
+    gather_rows,
+    gather_sequences,
+    teacher_forcing,
+    token_cross_entropy,
+)
+from slt_zoo.losses.contrastive import Direction
 from slt_zoo.metrics.retrieval import retrieval_scores
 from slt_zoo.models.base import SLTModule
-from slt_zoo.models.sage_net import SAGEPretrainingNet, VisualEncoder
-from slt_zoo.types import Batch, ClipPipeline, InputSpec, Losses, Ragged, SelectFrames, Split, TransformClip
+from slt_zoo.models.sage_net import ContextEncoder, SAGENet, SAGEPretrainingNet, VisualEncoder
+from slt_zoo.models.sage_text import TextTarget, TextTeacher, teacher_codec
+from slt_zoo.text import TextCodec
+from slt_zoo.text.mbart import AttentionKind, MBartSizes, build_mbart, load_mbart, sizes_of
+from slt_zoo.text.taggers import TaggerName
+from slt_zoo.types import (
+    Batch,
+    ClipPipeline,
+    InputSpec,
+    Losses,
+    Ragged,
+    Sample,
+    SelectFrames,
+    Split,
+    TransformClip,
+)
 
 __all__ = ["SAGE", "SAGEPretraining"]
 
@@ -43,6 +69,7 @@ PROFILES: Mapping[str, Mapping[str, Any]] = {
         "direction": "paper",
         "legacy_mask": False,
         "text_target": "pseudo_gloss",
+        "stage2_init": "vle",
     },
     "paper": {
         "mapper": "paper",
@@ -52,6 +79,7 @@ PROFILES: Mapping[str, Mapping[str, Any]] = {
         "direction": "paper",
         "legacy_mask": False,
         "text_target": "pseudo_gloss",
+        "stage2_init": "vle",
     },
     "code": {
         "mapper": "code",
@@ -61,6 +89,7 @@ PROFILES: Mapping[str, Mapping[str, Any]] = {
         "direction": "code",
         "legacy_mask": True,
         "text_target": "sentence",
+        "stage2_init": "vle_te",
     },
 }
 """What an argument is where it is not given: by the paper's text, by its released code, or as we recommend."""
@@ -197,3 +226,321 @@ class _Visual(SLTModule):
         rows = getattr(batch, self.hparams["modality"])
         assert rows is not None and batch.segments is not None, "the data module decodes what input_spec asks for"
         return rows, batch.segments
+
+
+class SAGEPretraining(_Visual):
+    """Stage 1 of SAGE (arXiv 2507.09266): visual tokens of a clip against the tokens of its text.
+
+    Each text token is what a frozen mBART makes of it: its embedding, against the visual token (L_CE), and its hidden
+    state, against the visual token in its context (L_HS). ``beta * L_CE + (1 - beta) * L_HS`` is minimised; what counts
+    is whether videos find their texts among all of a split (``dev/v2t_r1``, ``dev/t2v_r1``). A batch of one clip has
+    nothing to be told apart from, and a loss of 0.
+
+    Args:
+        teacher: the frozen text side: the folder or hub name of an mBART, a checkpoint of `TextPretraining`, or sizes
+            of a random one.
+        vocabulary: sub-words at most, where the teacher is random.
+        text_target: ``"pseudo_gloss"``: the content words of the sentence; ``"sentence"``: all of it.
+        tagger: what finds content words, see `pseudo_glosses`.
+        te_layers: layers of the context encoder TE; 0: there is none, and no L_HS.
+        te_heads: its attention heads.
+        te_ffn: width of its feed-forward blocks.
+        te_activation: of these.
+        te_dropout: of its blocks.
+        max_positions: most visual tokens of a clip.
+        loss: ``"clcl"``: of all pairs of tokens; ``"clip"``: of one vector a side.
+        clip_pool: that vector: the ``"mean"`` of the tokens, or the first one (``"cls"``).
+        dual_supervision: both losses; False: L_HS alone.
+        beta: weight of L_CE.
+        alpha: weight of the videos' side within each loss.
+        direction: see `clcl_loss`.
+        legacy_mask: let padding into the softmaxes, as the released code does.
+        temperature: of these softmaxes.
+        logit_scale_init: logarithm of the factor of similarities.
+        logit_scale_max: its largest value; None: no bound.
+        share_scale: one factor for both losses.
+        gather_negatives: contrast with the texts of all processes, so that N processes see the batch of one.
+        optimizer: SGD with momentum 0.9 at 0.03.
+        base: arguments of what both stages share, and of `SLTModule`.
+    """
+
+    translates = False
+
+    def __init__(
+        self,
+        *,
+        teacher: str | MBartSizes = "facebook/mbart-large-cc25",
+        vocabulary: int = 2000,
+        text_target: TextTarget | None = None,
+        tagger: TaggerName = "auto",
+        te_layers: int = 3,
+        te_heads: int = 8,
+        te_ffn: int = 4096,
+        te_activation: str = "relu",
+        te_dropout: float = 0.1,
+        max_positions: int = 1024,
+        loss: Literal["clcl", "clip"] = "clcl",
+        clip_pool: Literal["mean", "cls"] = "mean",
+        dual_supervision: bool = True,
+        beta: float | None = None,
+        alpha: float = 0.5,
+        direction: Direction | None = None,
+        legacy_mask: bool | None = None,
+        temperature: float = 0.07,
+        logit_scale_init: float = math.log(1 / 0.07),
+        logit_scale_max: float | None = math.log(100),
+        share_scale: bool = False,
+        gather_negatives: bool = True,
+        optimizer: OptimizerCallable = lambda p: torch.optim.SGD(p, lr=0.03, momentum=0.9),
+        **base: Any,
+    ) -> None:
+        super().__init__(optimizer=optimizer, **base)
+        self.source = teacher
+        hp = self.hparams
+        if not 0 <= hp["beta"] <= 1 or not 0 <= alpha <= 1 or temperature <= 0 or te_layers < 0:
+            raise ConfigError(
+                "beta and alpha are in [0, 1], the temperature is positive, te_layers at least 0",
+                found=f"beta={hp['beta']}, {alpha=}, {temperature=}, {te_layers=}",
+            )
+        if not te_layers and not dual_supervision:
+            raise ConfigError(
+                "without TE there are no hidden states, and dual_supervision=false has nothing else",
+                found="te_layers=0, dual_supervision=False",
+                todo="te_layers=0 alone trains on embeddings",
+            )
+
+    @cached_property
+    def teacher(self) -> TextTeacher:
+        """The frozen text side."""
+        hp = self.hparams
+        return TextTeacher(
+            self.source,
+            self.codecs["text"],
+            target=hp["text_target"],
+            language=self.facts.language,
+            tagger=hp["tagger"],
+        )
+
+    def make_codecs(self, samples: Sequence[Sample]) -> dict[str, TextCodec]:
+        """The teacher's vocabulary."""
+        texts, language = [s.text for s in samples], samples[0].language
+        return {"text": teacher_codec(self.source, texts, language, self.hparams["vocabulary"])}
+
+    def build(self) -> SAGEPretrainingNet:
+        """Visual encoder, context encoder, scales."""
+        hp = self.hparams
+        names = ("te_layers", "te_heads", "te_ffn", "te_activation", "te_dropout", "max_positions")
+        context = ContextEncoder(hp["width"], *(hp[name] for name in names)) if hp["te_layers"] else None
+        return SAGEPretrainingNet(
+            self._visual(),
+            context,
+            scale_init=hp["logit_scale_init"],
+            scale_max=hp["logit_scale_max"],
+            share_scale=hp["share_scale"],
+        )
+
+    @property
+    def network(self) -> SAGEPretrainingNet:
+        """The network, with its type."""
+        return cast(SAGEPretrainingNet, self.net)
+
+    def on_fit_start(self) -> None:
+        """Make the text side of training and development once."""
+        super().on_fit_start()
+        self.teacher.device = self.device
+        for split in ("train", "dev"):
+            self.teacher.prepare(self._data().manifest(split).column("text"))
+
+    def losses(self, batch: Batch) -> Losses:
+        """L_CE, L_HS and their sum; in evaluation also what retrieval is measured on."""
+        hp = self.hparams
+        rows, segments = self._rows(batch)
+        tokens, hidden, mask = self.network(rows, segments, hp["clips_at_a_time"])
+        self.teacher.device = self.device
+        sides = [side.to(self.device) for side in self.teacher(batch.text)]
+        scales = self.network.scales()
+        terms: dict[str, Tensor] = {}
+        if hidden is None or hp["dual_supervision"]:
+            terms["loss_ce"] = self._contrast(tokens, mask, sides[0], scales[0])
+        if hidden is not None:
+            terms["loss_hs"] = self._contrast(hidden, mask, sides[1], scales[1])
+        total = terms["loss_ce"] if hidden is None else terms["loss_hs"]
+        if len(terms) == 2:
+            total = hp["beta"] * terms["loss_ce"] + (1 - hp["beta"]) * terms["loss_hs"]
+        kept = {} if self.training else self._keep(batch, tokens, hidden, mask, sides)
+        return Losses(total, {**terms, "scale": scales[0].detach()}, kept=kept)
+
+    def _contrast(self, video: Tensor, mask: Tensor, text: Ragged, scale: Tensor) -> Tensor:
+        hp = self.hparams
+        gathers = self.training and hp["gather_negatives"]
+        values, text_mask = gather_sequences(*text.padded()) if gathers else text.padded()
+        z_v2t, z_t2v = self._similarity(video, mask, values, text_mask)
+        if gathers:
+            z_v2t, z_t2v = gather_rows(z_v2t), gather_rows(z_t2v)
+        return clcl_loss(z_v2t, z_t2v, scale, alpha=hp["alpha"], direction=hp["direction"])
+
+    def _similarity(self, video: Tensor, mask: Tensor, text: Tensor, text_mask: Tensor) -> tuple[Tensor, Tensor]:
+        hp = self.hparams
+        if hp["loss"] == "clcl":
+            return clcl_similarity(video, mask, text, text_mask, hp["temperature"], legacy_mask=hp["legacy_mask"])
+        pooled = [_pool(side.float(), valid, hp["clip_pool"]) for side, valid in ((video, mask), (text, text_mask))]
+        z = pooled[0] @ pooled[1].T
+        return z, z  # with one vector a side both directions of CLCL are CLIP's
+
+    def _keep(
+        self, batch: Batch, tokens: Tensor, hidden: Tensor | None, mask: Tensor, sides: Sequence[Ragged]
+    ) -> dict[str, Any]:
+        """Of each clip its tokens and those of its text, of the loss that weighs most, and its text."""
+        embeddings = hidden is None or (self.hparams["dual_supervision"] and self.hparams["beta"] >= 0.5)
+        video = tokens if embeddings or hidden is None else hidden
+        text = sides[0 if embeddings else 1].split()
+        lengths = mask.sum(1).tolist()
+        return {
+            i: (video[row, : lengths[row]].float().cpu(), text[row].float().cpu(), batch.text[row])
+            for row, i in enumerate(batch.id)
+        }
+
+    def measure(self, split: Split, kept: Mapping[str, Any]) -> dict[str, float]:
+        """Retrieval among all clips of the split, both ways; texts that are the same count as one."""
+        video, text = (Ragged.pack([clip[side] for clip in kept.values()]).padded() for side in (0, 1))
+        with torch.no_grad():
+            z_v2t, z_t2v = self._similarity(*video, *text)
+        similarity = (0.5 * (z_v2t + z_t2v)).numpy()
+        return retrieval_scores(similarity, self.teacher.targets([clip[2] for clip in kept.values()]))
+
+
+def _pool(tokens: Tensor, mask: Tensor, how: str) -> Tensor:
+    """One unit vector ``(B, D)`` of the valid tokens; zeros where there is none."""
+    first = mask & (mask.cumsum(1) == 1) if how == "cls" else mask
+    mean = (tokens * first[..., None]).sum(1) / first.sum(1, keepdim=True).clamp(min=1)
+    return torch.nn.functional.normalize(mean, dim=-1)
+
+
+class SAGE(_Visual):
+    """Stage 2 of SAGE (arXiv 2507.09266): visual tokens of sign segments to the sentence, by mBART.
+
+    Args:
+        mbart: the folder or hub name of an mBART, with its tokenizer; or sizes of a random one, which weights of
+            `TextPretraining` fill (``init_from``).
+        vocabulary: sub-words at most, where the mBART is random and no earlier phase brings a vocabulary.
+        pretraining: checkpoint of `SAGEPretraining` to start from; None: see ``stage2_init``.
+        stage2_init: what of it: ``"vle"``: the visual encoder; ``"vle_te"``: TE as well, as mBART's encoder (of the
+            same sizes); ``"none"``: nothing.
+        dropout: of the mBART; None: its own.
+        beam_size: 1: greedy.
+        length_penalty: of the beam.
+        max_new_tokens: longest output.
+        max_tokens: longest target of training, both ends counted; longer ones are cut.
+        label_smoothing: of the cross-entropy.
+        visual_embed_scale: factor of visual tokens as mBART reads them.
+        attention: ``"sdpa"``, or ``"eager"``, which is faster on a CPU in bfloat16.
+        checkpoint_gradients: compute mBART's layers again in the backward pass, which saves memory.
+        optimizer: SGD with momentum 0.9 and weight decay 0.001 at 0.004.
+        base: arguments of what both stages share, and of `SLTModule`.
+    """
+
+    recorded = ("mbart",)
+
+    def __init__(
+        self,
+        *,
+        mbart: str | MBartSizes = "facebook/mbart-large-cc25",
+        vocabulary: int = 2000,
+        pretraining: str | None = None,
+        stage2_init: Literal["vle", "vle_te", "none"] | None = None,
+        dropout: float | None = 0.1,
+        beam_size: int = 4,
+        length_penalty: float = 1.0,
+        max_new_tokens: int = 150,
+        max_tokens: int = 256,
+        label_smoothing: float = 0.2,
+        visual_embed_scale: float = 1.0,
+        attention: AttentionKind = "sdpa",
+        checkpoint_gradients: bool = False,
+        optimizer: OptimizerCallable = lambda p: torch.optim.SGD(p, lr=0.004, momentum=0.9, weight_decay=0.001),
+        **base: Any,
+    ) -> None:
+        super().__init__(optimizer=optimizer, **base)
+        self.weights = mbart if isinstance(mbart, str) else None
+        hp = self.hparams
+        if beam_size < 1 or max_new_tokens < 1 or max_tokens < 3 or not 0 <= label_smoothing <= 1:
+            raise ConfigError(
+                "beam_size and max_new_tokens are at least 1, max_tokens 3, label_smoothing between 0 and 1",
+                found=f"{beam_size=}, {max_new_tokens=}, {max_tokens=}, {label_smoothing=}",
+            )
+        if pretraining is not None and hp["stage2_init"] != "none" and hp["initialised_from"] is None:
+            source = stage2_source(pretraining, hp["stage2_init"])
+            hp["init_from"] = [*(hp["init_from"] or []), source]
+
+    def build(self) -> SAGENet:
+        """Visual encoder and mBART for the vocabulary; its sizes are recorded, wherever they came from."""
+        hp = self.hparams
+        sizes = sizes_of(hp["mbart"])
+        if hp["dropout"] is not None:
+            sizes = replace(sizes, dropout=hp["dropout"])
+        if sizes.d_model != hp["width"]:
+            raise ConfigError(
+                "visual tokens and mBART have different widths",
+                expected=f"model.width={sizes.d_model}, as the mBART",
+                found=f"model.width={hp['width']}",
+            )
+        hp["mbart"] = asdict(sizes)
+        mbart = build_mbart(sizes, self.codec, attention=hp["attention"])
+        seq2seq = Seq2Seq(mbart, scale_embeddings=hp["visual_embed_scale"])
+        if hp["checkpoint_gradients"]:
+            seq2seq.checkpoint_gradients()
+        return SAGENet(self._visual(), seq2seq)
+
+    def load_pretrained(self) -> list[dict[str, str]]:
+        """Weights of the folder that ``mbart`` names, if it names one."""
+        return [] if self.weights is None else [load_mbart(self.network.seq2seq.mbart, self.weights, self.codec)]
+
+    @property
+    def network(self) -> SAGENet:
+        """The network, with its type."""
+        return cast(SAGENet, self.net)
+
+    @property
+    def codec(self) -> TextCodec:
+        """Vocabulary of the sentences."""
+        return self.codecs["text"]
+
+    def make_codecs(self, samples: Sequence[Sample]) -> dict[str, TextCodec]:
+        """mBART's vocabulary, or sub-words of the training sentences; an earlier phase's takes their place."""
+        texts, language = [s.text for s in samples], samples[0].language
+        return {"text": teacher_codec(self.weights or MBartSizes(), texts, language, self.hparams["vocabulary"])}
+
+    def losses(self, batch: Batch) -> Losses:
+        """Cross-entropy over all target tokens, and the teacher-forced share of right ones."""
+        hp = self.hparams
+        ids = self.codec.encode(batch.text, max_len=hp["max_tokens"]).to(self.device)
+        read, truth = teacher_forcing(ids)
+        logits = self.net(*self._rows(batch), read.padded(self.codec.pad_id)[0])
+        total, count = token_cross_entropy(logits, truth, label_smoothing=hp["label_smoothing"])
+        right = logits.detach()[truth.mask(logits.shape[1])].argmax(-1) == truth.values
+        return Losses(self.mean(total, count), {"token_accuracy": right.float().mean()}, count=len(truth.values))
+
+    def translate(self, batch: Batch) -> list[str]:
+        """Beam search from the language's token on (section 4)."""
+        hp = self.hparams
+        ids = self.network.seq2seq.search(
+            *self.network.encode(*self._rows(batch)),
+            start_id=self.codec.bos_id,
+            num_beams=hp["beam_size"],
+            max_new_tokens=hp["max_new_tokens"],
+            length_penalty=hp["length_penalty"],
+        )
+        return self.codec.decode(ids)
+
+    def decoding_settings(self) -> dict[str, Any]:
+        """Beam size, length penalty and longest output."""
+        return {name: self.hparams[name] for name in ("beam_size", "length_penalty", "max_new_tokens")}
+
+
+def stage2_source(path: str, what: Literal["vle", "vle_te"]) -> dict[str, Any]:
+    """What stage 2 takes of a checkpoint of stage 1, as plain data of `InitFrom`."""
+    mapped, encoder = {"net.visual.": "net.visual."}, "net.seq2seq.mbart.model.encoder."
+    if what == "vle":
+        return {"path": path, "map": mapped, "unused": [], "fresh": []}
+    mapped["net.context.encoder."] = encoder
+    return {"path": path, "map": mapped, "unused": [], "fresh": [f"{encoder}embed_tokens."]}

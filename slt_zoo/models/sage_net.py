@@ -11,11 +11,12 @@ from torch.utils.checkpoint import checkpoint
 
 from slt_zoo.errors import ConfigError, MediaError
 from slt_zoo.layers.frame_encoder import FrameEncoder
+from slt_zoo.layers.seq2seq import Seq2Seq
 from slt_zoo.layers.visual_tokens import FrameTokens, MaxPoolTokens, SegmentTokens
 from slt_zoo.losses import LogitScale
 from slt_zoo.types import Ragged
 
-__all__ = ["Mapper", "SAGEPretrainingNet", "VisualEncoder"]
+__all__ = ["ContextEncoder", "Mapper", "SAGENet", "SAGEPretrainingNet", "VisualEncoder"]
 
 TOKENS: Mapping[str, type[nn.Module]] = {
     "segment": SegmentTokens,
@@ -148,52 +149,123 @@ def _some(sequences: Ragged, part: slice) -> Ragged:
     return Ragged(sequences.values[first : first + int(lengths.sum())], lengths)
 
 
+class ContextEncoder(nn.Module):
+    """TE: the layers of mBART's encoder over visual tokens (section 3.4), without its token embeddings.
+
+    Args:
+        width: D.
+        layers: 12 are mBART's; 3 with 8 heads and ReLU are GFSLT's.
+        heads: of attention.
+        ffn: width of the feed-forward blocks.
+        activation: transformers' name.
+        dropout: of blocks.
+        max_positions: most tokens of a clip.
+    """
+
+    def __init__(
+        self,
+        width: int = 1024,
+        layers: int = 3,
+        heads: int = 8,
+        ffn: int = 4096,
+        activation: str = "relu",
+        dropout: float = 0.1,
+        max_positions: int = 1024,
+    ) -> None:
+        super().__init__()
+        from transformers import MBartConfig
+        from transformers.models.mbart.modeling_mbart import MBartEncoder
+
+        config = MBartConfig(
+            vocab_size=2,
+            pad_token_id=1,
+            d_model=width,
+            encoder_layers=layers,
+            encoder_attention_heads=heads,
+            encoder_ffn_dim=ffn,
+            activation_function=activation,
+            dropout=dropout,
+            max_position_embeddings=max_positions,
+        )
+        self.encoder = MBartEncoder(config)
+        self.encoder.embed_tokens = None  # never asked: tokens come as vectors
+        self.max_positions = max_positions
+
+    def forward(self, tokens: Tensor, mask: Tensor) -> Tensor:
+        """``(B, N, D)`` and its mask ``(B, N)``, True = valid, to the same shape."""
+        states: Tensor = self.encoder(inputs_embeds=tokens, attention_mask=mask.long()).last_hidden_state
+        return states
+
+
+class SAGENet(nn.Module):
+    """Stage 2: visual tokens to the sentence.
+
+    Args:
+        visual: makes tokens.
+        seq2seq: the mBART that reads them.
+    """
+
+    def __init__(self, visual: VisualEncoder, seq2seq: Seq2Seq) -> None:
+        super().__init__()
+        self.visual, self.seq2seq = visual, seq2seq
+
+    def encode(self, rows: Ragged, segments: Ragged) -> tuple[Tensor, Tensor]:
+        """Memory ``(B, N, D)`` and its mask ``(B, N)``."""
+        tokens, mask = self.visual(rows, segments).padded()
+        check_positions(mask, int(self.seq2seq.mbart.config.max_position_embeddings))
+        return self.seq2seq.encode(tokens, mask), mask
+
+    def forward(self, rows: Ragged, segments: Ragged, decoder_ids: Tensor) -> Tensor:
+        """Teacher-forced logits ``(B, L, V)``."""
+        memory, mask = self.encode(rows, segments)
+        return self.seq2seq.decode(memory, mask, decoder_ids)
+
+
 class SAGEPretrainingNet(nn.Module):
     """Stage 1: visual tokens, their context, and the scales of the two contrasts.
 
     Args:
         visual: makes tokens.
-        context: ``(B, N, D)`` and a mask ``(B, N)`` to the same shape: the encoder TE; None: there is none, and no
-            contrast of hidden states.
+        context: the encoder TE; None: there is none, and no contrast of hidden states.
         scale_init: see `LogitScale`.
         scale_max: likewise.
         share_scale: one scale for both contrasts.
-        max_tokens: most tokens of a clip, as many as the context has positions.
     """
 
     def __init__(
         self,
         visual: VisualEncoder,
-        context: nn.Module | None,
+        context: ContextEncoder | None,
         *,
         scale_init: float,
         scale_max: float | None,
         share_scale: bool = False,
-        max_tokens: int | None = None,
     ) -> None:
         super().__init__()
-        self.visual, self.context, self.max_tokens = visual, context, max_tokens
+        self.visual, self.context = visual, context
         self.scale_ce = LogitScale(scale_init, scale_max)
         self.scale_hs = None if context is None or share_scale else LogitScale(scale_init, scale_max)
 
     def forward(self, rows: Ragged, segments: Ragged, clips: int | None = None) -> tuple[Tensor, Tensor | None, Tensor]:
         """Tokens L ``(B, N, D)``, their context H of the same shape or None, and the mask ``(B, N)`` of both."""
         tokens, mask = self.visual.in_parts(rows, segments, clips).padded()
-        check_positions(mask, self.max_tokens)
-        return tokens, None if self.context is None else self.context(tokens, mask), mask
+        if self.context is None:
+            return tokens, None, mask
+        check_positions(mask, self.context.max_positions)
+        return tokens, self.context(tokens, mask), mask
 
     def scales(self) -> tuple[Tensor, Tensor]:
         """Of the contrast of embeddings, and of that of hidden states."""
         return self.scale_ce(), (self.scale_ce if self.scale_hs is None else self.scale_hs)()
 
 
-def check_positions(mask: Tensor, positions: int | None) -> None:
+def check_positions(mask: Tensor, positions: int) -> None:
     """Refuse clips with more tokens than a network has positions.
 
     Raises:
         MediaError: there is one.
     """
-    if positions is not None and mask.shape[1] > positions:
+    if mask.shape[1] > positions:
         raise MediaError(
             f"a clip has {mask.shape[1]} visual tokens; the network has {positions} positions",
             todo="fewer tokens (model.max_len, model.frame_stride or another tokenization), or a larger position table",

@@ -12,6 +12,7 @@ from slt_zoo._version import __version__
 
 _MODELS = {
     "SignAttention": "slt_zoo.models.sign_attention",
+    "TextPretraining": "slt_zoo.models.text_pretraining",
 }
 _CORPORA = {
     "CSLDaily": "slt_zoo.datamodules.csl_daily",

@@ -134,7 +134,13 @@ def _split(text: str, level: Level) -> list[str]:
     return text.split() if level == "word" else [c for c in text if not c.isspace()]
 
 
-_KINDS: dict[str, Callable[[Mapping[str, Any]], TextCodec]] = {"word": WordCodec.from_dict}
+def _subword(data: Mapping[str, Any]) -> TextCodec:
+    from slt_zoo.text.subword import SubwordCodec  # it needs sentencepiece, which words do not
+
+    return SubwordCodec.from_dict(data)
+
+
+_KINDS: dict[str, Callable[[Mapping[str, Any]], TextCodec]] = {"word": WordCodec.from_dict, "subword": _subword}
 
 
 def codec_from_dict(data: Mapping[str, Any]) -> TextCodec:

@@ -3,14 +3,66 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
 
 from slt_zoo.errors import VocabularyError, first_few
 from slt_zoo.text.codec import TextCodec
 
-__all__ = ["check_reachable"]
+if TYPE_CHECKING:
+    from slt_zoo.text.subword import SubwordCodec
+
+__all__ = ["Coverage", "check_reachable"]
 
 log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Coverage:
+    """How much of some texts a tokenizer has rows for.
+
+    Attributes:
+        texts: their number.
+        subwords: of all texts.
+        without_row: sub-words among them that became ``<unk>``, trimmed away or never known.
+        texts_touched: texts that hold one of these.
+        texts_changed: texts that come back from the tokenizer otherwise than `slt_zoo.text.subword.tidy` gives them,
+            though each sub-word has a row: by the model's normalisation.
+        unwritable: characters that no ids can write, and how often they occur; most frequent first.
+    """
+
+    texts: int
+    subwords: int
+    without_row: int
+    texts_touched: int
+    texts_changed: int
+    unwritable: dict[str, int]
+
+    @classmethod
+    def of(cls, codec: SubwordCodec, texts: Iterable[str]) -> Coverage:
+        """Count."""
+        from slt_zoo.text.subword import tidy
+
+        texts = list(texts)
+        rows = [codec.subwords(text) for text in texts]
+        lost = [row.count(codec.unk_id) for row in rows]
+        changed = sum(
+            not gone and back != tidy(text) for text, gone, back in zip(texts, lost, codec.decode(rows), strict=True)
+        )
+        unwritable = codec.unknown(texts)
+        return cls(
+            texts=len(texts),
+            subwords=sum(map(len, rows)),
+            without_row=sum(lost),
+            texts_touched=sum(n > 0 for n in lost),
+            texts_changed=changed,
+            unwritable=dict(sorted(unwritable.items(), key=lambda item: (-item[1], item[0]))),
+        )
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain data."""
+        return asdict(self)
 
 
 def check_reachable(codec: TextCodec, references: Mapping[str, Sequence[str]], *, allow: bool = False) -> None:

@@ -1,4 +1,4 @@
-"""Low-rank updates of linear layers (LoRA, arXiv 2106.09685) by peft, under names that leave the network's own alone."""
+"""Low-rank updates of linear layers (LoRA, arXiv 2106.09685) by peft; the network's own weights keep their names."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ INSIDE, OUTSIDE = "lora.", ".lora_"
 
 
 def inject_lora(
-    owner: nn.Module, network: nn.Module, *, rank: int, alpha: float, dropout: float, targets: tuple[str, ...]
+    owner: nn.Module, network: nn.Module, *, rank: int, alpha: int, dropout: float, targets: tuple[str, ...]
 ) -> None:
     """Put low-rank updates beside the linear layers of a network; only they are trained from then on.
 
@@ -49,8 +49,8 @@ def inject_lora(
         )
     config = LoraConfig(r=rank, lora_alpha=alpha, lora_dropout=dropout, target_modules=list(targets))
     inject_adapter_in_model(config, network)
-    owner.register_state_dict_post_hook(_rename_out)
-    owner.register_load_state_dict_pre_hook(_rename_in)
+    owner.register_state_dict_post_hook(_rename_out)  # type: ignore[no-untyped-call]
+    owner.register_load_state_dict_pre_hook(_rename_in)  # type: ignore[no-untyped-call]
 
 
 def _rename_out(owner: nn.Module, state: dict[str, Tensor], prefix: str, _: Any) -> None:

@@ -131,18 +131,18 @@ class Seq2Seq(nn.Module):
             raise ConfigError("num_beams and max_new_tokens are at least 1", found=found)
         self._check_length(max_new_tokens, "output (max_new_tokens)")  # the last token is not read again
         config = self.mbart.config
-        settings = GenerationConfig(
+        settings = GenerationConfig(  # type: ignore[no-untyped-call]
             do_sample=False,
             num_beams=num_beams,
             max_new_tokens=max_new_tokens,
-            length_penalty=length_penalty,
+            length_penalty=length_penalty if num_beams > 1 else None,  # transformers warns where it has no say
             use_cache=use_cache,
             decoder_start_token_id=start_id,
             bos_token_id=config.bos_token_id,
             eos_token_id=config.eos_token_id,
             pad_token_id=config.pad_token_id,
         )
-        found = self.mbart.generate(  # type: ignore[operator]
+        found = self.mbart.generate(
             encoder_outputs=BaseModelOutput(last_hidden_state=memory),
             attention_mask=mask.long(),
             generation_config=settings,
@@ -167,7 +167,7 @@ class Seq2Seq(nn.Module):
 
     @contextmanager
     def _eager(self) -> Iterator[None]:
-        """transformers gives no attention under sdpa (it fails with an IndexError), so change it for the moment."""
+        """Eager attention for the moment: under sdpa transformers gives none, and fails with an IndexError."""
         before = self.mbart.config._attn_implementation
         self.mbart.set_attn_implementation("eager")
         try:
@@ -177,7 +177,8 @@ class Seq2Seq(nn.Module):
 
     def checkpoint_gradients(self) -> None:
         """Compute each layer again in the backward pass instead of keeping what it needs there."""
-        self.mbart.gradient_checkpointing_enable({"use_reentrant": False})
+        newer = getattr(self.mbart, "activation_checkpointing_enable", None)  # transformers 5 renamed it on its way
+        (newer or self.mbart.gradient_checkpointing_enable)({"use_reentrant": False})
 
     def freeze(self, *parts: Part) -> None:
         """Take parts out of training; their dropout goes on as long as the module is in training mode.
@@ -208,7 +209,7 @@ class Seq2Seq(nn.Module):
                 parameter.requires_grad_(False)
 
     def add_lora(
-        self, rank: int = 16, alpha: float = 32.0, dropout: float = 0.0, targets: tuple[str, ...] = ("q_proj", "v_proj")
+        self, rank: int = 16, alpha: int = 32, dropout: float = 0.0, targets: tuple[str, ...] = ("q_proj", "v_proj")
     ) -> None:
         """Put low-rank updates beside linear layers and train nothing else; see `slt_zoo.layers.lora.inject_lora`."""
         inject_lora(self, self.mbart, rank=rank, alpha=alpha, dropout=dropout, targets=targets)

@@ -1,8 +1,8 @@
 """`TextPretraining`: a small mBART learns to restore noised sentences, in the place of a pretrained one.
 
-mBART (arXiv 2001.08210) was trained so on the text of 25 languages. Where its weights are not at hand, or too large, this
-gives a small one what later phases build on: a decoder whose attention finds its way to the encoder, which does not form
-in minutes from signing alone. It has seen no more text than the corpus's training sentences.
+mBART (arXiv 2001.08210) was trained so on the text of 25 languages. Where its weights are not at hand, or are too
+large, this gives a small one what later phases build on: a decoder whose attention finds its way to the encoder, which
+does not form in minutes from signing alone. It has seen no more text than the corpus's training sentences.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from slt_zoo.errors import ConfigError
 from slt_zoo.layers.seq2seq import Seq2Seq
 from slt_zoo.losses import teacher_forcing, token_cross_entropy
 from slt_zoo.models.base import SLTModule
-from slt_zoo.text import TextCodec, WordCodec
+from slt_zoo.text import SubwordCodec, TextCodec, WordCodec
 from slt_zoo.text.mbart import AttentionKind, MBartSizes, build_mbart, load_mbart, sizes_of
 from slt_zoo.text.noise import TokenNoise
 from slt_zoo.types import Batch, InputSpec, Losses, Ragged, Sample
@@ -53,8 +53,10 @@ class TextPretraining(SLTModule):
     sentences are restored; ``dev/copied/bleu4`` says how well whole ones are copied. Neither is a translation result.
 
     Args:
-        mbart: sizes; or a folder of weights, or ``hub:<name>``, to go on from (`slt_zoo.text.mbart.sizes_of`).
-        tokenizer: what texts are cut into, ``"word"`` or ``"char"``.
+        mbart: sizes; or a folder or hub name of weights to go on from, with the tokenizer that lies there.
+        tokenizer: what texts are cut into: ``"subword"`` (SentencePiece, trained on the training sentences),
+            ``"word"`` or ``"char"``.
+        vocabulary: number of sub-words at most.
         drop: probability that a token is dropped.
         mask: probability that a token is masked.
         swap: probability that two neighbours change places.
@@ -75,7 +77,8 @@ class TextPretraining(SLTModule):
         self,
         *,
         mbart: MBartSizes | str = MBartSizes(),  # noqa: B008 - frozen
-        tokenizer: Literal["word", "char"] = "word",
+        tokenizer: Literal["subword", "word", "char"] = "subword",
+        vocabulary: int = 2000,
         drop: float = 0.1,
         mask: float = 0.1,
         swap: float = 0.1,
@@ -133,8 +136,20 @@ class TextPretraining(SLTModule):
         return self.codecs["text"]
 
     def make_codecs(self, samples: Sequence[Sample]) -> dict[str, TextCodec]:
-        """The vocabulary of the training sentences, under the name ``text``, which later phases take over."""
-        return {"text": WordCodec.fit((s.text for s in samples), self.hparams["tokenizer"])}
+        """The vocabulary of the training sentences under the name ``text``, which later phases take over.
+
+        Raises:
+            ConfigError: the sentences are of several languages, and sub-words have one.
+        """
+        tokenizer, texts = self.hparams["tokenizer"], [s.text for s in samples]
+        if self.weights is None and tokenizer != "subword":
+            return {"text": WordCodec.fit(texts, tokenizer)}
+        languages = sorted({s.language for s in samples})
+        if len(languages) != 1:
+            raise ConfigError("sub-words are of one language", found=", ".join(languages), todo="tokenizer: word")
+        if self.weights is not None:
+            return {"text": SubwordCodec.from_pretrained(self.weights, languages[0])}
+        return {"text": SubwordCodec.fit(texts, self.hparams["vocabulary"], languages[0])}
 
     def losses(self, batch: Batch) -> Losses:
         """Cross-entropy over the tokens of the whole sentence, and the teacher-forced share of right ones."""

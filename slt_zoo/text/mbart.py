@@ -1,7 +1,7 @@
 """mBART (Liu et al., arXiv 2001.08210): the sizes of one, a network of them, and weights out of a folder.
 
-The network is that of `transformers`; vocabulary size and special ids are the codec's. Nothing is downloaded unless the
-name begins with ``hub:``.
+The network is that of `transformers`; vocabulary size and special ids are the codec's. Nothing is downloaded unless a
+name on the Hugging Face hub is given.
 """
 
 from __future__ import annotations
@@ -18,17 +18,18 @@ from torch import Tensor
 
 from slt_zoo.errors import CheckpointError, CheckpointMismatchError, ConfigError, UnknownNameError, first_few
 from slt_zoo.text.codec import TextCodec
+from slt_zoo.text.folders import model_file
 
 if TYPE_CHECKING:
     from transformers import MBartConfig, MBartForConditionalGeneration
 
-__all__ = ["HUB", "MBART_LARGE", "AttentionKind", "MBartSizes", "build_mbart", "find_mbart", "load_mbart", "sizes_of"]
+__all__ = ["MBART_LARGE", "AttentionKind", "MBartSizes", "build_mbart", "load_mbart", "sizes_of"]
 
 AttentionKind = Literal["sdpa", "eager"]
 """How attention is computed: torch's own kernel, or matrix products (faster on a CPU in bfloat16)."""
 
-HUB = "hub:"
-"""Begin of a name that is to be fetched from the Hugging Face hub: ``hub:facebook/mbart-large-cc25``."""
+WEIGHTS = ("model.safetensors", "model.safetensors.index.json", "pytorch_model.bin", "pytorch_model.bin.index.json")
+"""Where weights lie, best first; of a pickle tensors are read and nothing else."""
 
 SHARED = "model.shared.weight"
 TIED = ("model.encoder.embed_tokens.weight", "model.decoder.embed_tokens.weight", "lm_head.weight")
@@ -120,11 +121,11 @@ def sizes_of(source: str | Path | MBartSizes | Mapping[str, Any]) -> MBartSizes:
     """Sizes as such, as plain data (a recipe's, a checkpoint's), or those of a folder of weights.
 
     Args:
-        source: sizes, their dict, a folder with a ``config.json``, or ``hub:<name>``.
+        source: sizes, their dict, a folder with a ``config.json``, or a hub name.
 
     Raises:
         UnknownNameError: plain data name a size that there is not.
-        ConfigError: there is no such folder; says what to give instead.
+        ConfigError: there is no such folder, or the hub cannot be reached; says what to give instead.
         CheckpointError: its ``config.json`` is not that of an mBART.
     """
     if isinstance(source, MBartSizes):
@@ -135,7 +136,7 @@ def sizes_of(source: str | Path | MBartSizes | Mapping[str, Any]) -> MBartSizes:
             if name not in known:
                 raise UnknownNameError("size of an mBART", str(name), known)
         return MBartSizes(**source)
-    config = _read_config(find_mbart(source))
+    config = _read_config(source)
     return MBartSizes(**{name: config.get(key, getattr(MBART_LARGE, name)) for name, key in _IN_CONFIG.items()})
 
 
@@ -184,55 +185,12 @@ def _config(sizes: MBartSizes, codec: TextCodec) -> MBartConfig:
     )
 
 
-def find_mbart(source: str | Path) -> Path:
-    """The folder of a source: a local folder, or ``hub:<name>``, which is fetched unless it was before.
-
-    Raises:
-        ConfigError: there is no such folder, or the hub cannot be reached and the name was never fetched.
-    """
-    name = str(source)
-    if name.startswith(HUB):
-        return _from_hub(name.removeprefix(HUB))
-    folder = Path(name).expanduser()
-    if not (folder / "config.json").is_file():
-        there = (
-            ", ".join(sorted(p.name for p in folder.iterdir())) or "nothing" if folder.is_dir() else "no such folder"
-        )
-        raise _no_weights("there is no mBART in this folder", name, there)
-    return folder
-
-
-def _no_weights(what: str, where: str, found: str) -> ConfigError:
-    return ConfigError(
-        what,
-        where=where,
-        expected="config.json and model.safetensors (or pytorch_model.bin)",
-        found=found,
-        todo=f"give the folder of an mBART (one cut to a corpus by `slt-zoo tokenizer trim`), {HUB}<owner>/<name> to "
-        "fetch one, or sizes in its place (`d_model`, `encoder_layers`, ...: a small random network); recipes have "
-        "these in their tiny overlay",
-    )
-
-
-def _from_hub(name: str) -> Path:
-    from huggingface_hub import snapshot_download
-
-    try:
-        folder = Path(snapshot_download(name, allow_patterns=["config.json", "model*.safetensors*"]))
-        if not list(folder.glob("*.safetensors")):  # older releases hold the other form alone
-            folder = Path(snapshot_download(name, allow_patterns=["config.json", "pytorch_model*.bin*"]))
-    except (OSError, ValueError) as cause:
-        reason = str(cause).split("\n")[0]
-        raise _no_weights("the mBART is not on this machine and cannot be fetched", HUB + name, reason) from cause
-    return find_mbart(folder)
-
-
 def load_mbart(model: MBartForConditionalGeneration, source: str | Path, codec: TextCodec) -> dict[str, str]:
     """Copy the weights of a folder into a network of `build_mbart`.
 
     Args:
         model: built with the sizes of the same source.
-        source: see `find_mbart`.
+        source: folder or hub name.
         codec: whose ids the rows of the embedding must be.
 
     Returns:
@@ -243,19 +201,18 @@ def load_mbart(model: MBartForConditionalGeneration, source: str | Path, codec: 
         CheckpointError: weights cannot be read, or are not tied.
         CheckpointMismatchError: names or shapes differ.
     """
-    folder = find_mbart(source)
-    _check_vocabulary(folder, codec)
-    files = _weight_files(folder)
+    _check_vocabulary(source, codec)
+    files = _weight_files(source)
     stored = _read_weights(files)
     own = model.state_dict()
     shared = stored.get(SHARED, next((stored[name] for name in TIED if name in stored), None))
     if shared is None:
-        raise CheckpointMismatchError("the weights hold no token embedding", where=folder, expected=SHARED)
+        raise CheckpointMismatchError("the weights hold no token embedding", where=source, expected=SHARED)
     untied = [name for name in TIED if name in stored and not torch.equal(stored[name], shared)]
     if untied:
         raise CheckpointError(
             "embeddings and output of this mBART are different matrices, here they are one",
-            where=folder,
+            where=source,
             found=f"unlike {SHARED}: {', '.join(untied)}",
         )
     stored |= {name: shared for name in (SHARED, *TIED)}
@@ -270,30 +227,53 @@ def load_mbart(model: MBartForConditionalGeneration, source: str | Path, codec: 
     ]
     if wrong:
         what = f"{len(wrong)} weights do not fit the network of config.json"
-        raise CheckpointMismatchError(what, where=folder, found=first_few(sorted(wrong)))
+        raise CheckpointMismatchError(what, where=source, found=first_few(sorted(wrong)))
     model.load_state_dict(stored)
     return {"path": str(source), "sha256": _sha256(files)}
 
 
-def _read_config(folder: Path) -> dict[str, Any]:
-    path = folder / "config.json"
+def _file(source: str | Path, *names: str) -> Path:
     try:
-        config = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as cause:
-        raise CheckpointError("the configuration of an mBART is damaged", where=path, found=str(cause)) from cause
-    if not isinstance(config, dict) or config.get("model_type") != "mbart":
-        kind = config.get("model_type") if isinstance(config, dict) else type(config).__name__
-        raise CheckpointError("this folder holds another model", where=path, expected="model_type mbart", found=kind)
+        return model_file(source, *names)
+    except ConfigError as cause:
+        raise ConfigError(
+            cause.what,
+            where=source,
+            expected=f"an mBART: config.json and {' or '.join(WEIGHTS[::2])}",
+            found=cause.found,
+            todo="give the folder of an mBART (`slt-zoo tokenizer trim` makes one for a corpus), a hub name while "
+            "online, or sizes (d_model, encoder_layers, ...) in its place, as the synthetic recipes and the tiny "
+            "overlays do: a small random network, to be trained by TextPretraining first",
+        ) from cause
+
+
+def _read_config(source: str | Path) -> dict[str, Any]:
+    path = _file(source, "config.json")
+    config = _read_json(path)
+    if config.get("model_type") != "mbart":
+        raise CheckpointError(
+            "this folder holds another model", where=path, expected="model_type mbart", found=config.get("model_type")
+        )
     return config
 
 
-def _check_vocabulary(folder: Path, codec: TextCodec) -> None:
-    config = _read_config(folder)
+def _read_json(path: Path) -> dict[str, Any]:
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as cause:
+        raise CheckpointError("a file of an mBART is damaged", where=path, found=str(cause)) from cause
+    if not isinstance(content, dict):
+        raise CheckpointError("a file of an mBART is damaged", where=path, expected="names and values")
+    return content
+
+
+def _check_vocabulary(source: str | Path, codec: TextCodec) -> None:
+    config = _read_config(source)
     trim = "use the tokenizer that lies in that folder, or cut both to the corpus with `slt-zoo tokenizer trim`"
     if config.get("vocab_size") != len(codec):
         raise ConfigError(
             "vocabulary and mBART have different sizes",
-            where=folder,
+            where=source,
             expected=f"{len(codec)} rows, as the codec has ids",
             found=f"{config.get('vocab_size')} rows",
             todo=trim,
@@ -302,22 +282,21 @@ def _check_vocabulary(folder: Path, codec: TextCodec) -> None:
         if config.get(key, own) != own:
             raise ConfigError(
                 f"the codec and mBART number their special tokens differently ({key})",
-                where=folder,
+                where=source,
                 expected=f"{own}, as in the codec",
                 found=config[key],
                 todo=trim,
             )
 
 
-def _weight_files(folder: Path) -> list[Path]:
-    for pattern in ("model*.safetensors", "pytorch_model*.bin"):
-        if files := sorted(folder.glob(pattern)):
-            return files
-    raise _no_weights(
-        "this mBART has a configuration and no weights",
-        str(folder),
-        ", ".join(sorted(p.name for p in folder.iterdir())),
-    )
+def _weight_files(source: str | Path) -> list[Path]:
+    first = _file(source, *WEIGHTS)
+    if not first.name.endswith(".index.json"):
+        return [first]
+    shards = _read_json(first).get("weight_map")
+    if not isinstance(shards, dict):
+        raise CheckpointError("a file of an mBART is damaged", where=first, expected="weight_map")
+    return [_file(source, name) for name in sorted(set(shards.values()))]
 
 
 def _read_weights(files: list[Path]) -> dict[str, Tensor]:

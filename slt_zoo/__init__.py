@@ -11,8 +11,11 @@ from typing import Any
 from slt_zoo._version import __version__
 
 _MODELS = {
+    "SAGE": "slt_zoo.models.sage",
+    "SAGEPretraining": "slt_zoo.models.sage",
     "SignAttention": "slt_zoo.models.sign_attention",
     "SignSegmentor": "slt_zoo.models.sign_segmentor",
+    "TextPretraining": "slt_zoo.models.text_pretraining",
 }
 _CORPORA = {
     "CSLDaily": "slt_zoo.datamodules.csl_daily",

@@ -13,8 +13,11 @@ from slt_zoo.errors import SLTError as SLTError
 from slt_zoo.loading import InitFrom as InitFrom
 from slt_zoo.loading import load as load
 from slt_zoo.models.base import SLTModule as SLTModule
+from slt_zoo.models.sage import SAGE as SAGE
+from slt_zoo.models.sage import SAGEPretraining as SAGEPretraining
 from slt_zoo.models.sign_attention import SignAttention as SignAttention
 from slt_zoo.models.sign_segmentor import SignSegmentor as SignSegmentor
+from slt_zoo.models.text_pretraining import TextPretraining as TextPretraining
 from slt_zoo.types import Batch as Batch
 from slt_zoo.types import Clip as Clip
 from slt_zoo.types import ClipPipeline as ClipPipeline

@@ -4,8 +4,8 @@ Low, Sincan, Bowden: "SAGE: Segment-Aware Gloss-Free Encoding for Token-Efficien
 workshops, arXiv 2507.09266. German Sign Language (PHOENIX14T) to German.
 
 Defects of the published code that are mended here, and come back with ``profile="code"``: the softmax of the token
-contrast runs over padding; batch norm's statistics see padding; padding is found again by its value. What paper and code
-contradict each other in, and what was chosen, is in ``docs/papers/sage.md``.
+contrast runs over padding; batch norm's statistics see padding; padding is found again by its value (this one does not
+come back). What paper and code contradict each other in, and what was chosen, is in ``docs/papers/sage.md``.
 """
 
 from __future__ import annotations
@@ -20,12 +20,6 @@ import torch
 from lightning.pytorch.cli import OptimizerCallable
 from torch import Tensor
 
-from slt_zoo.data.frame_transforms import AffineFrames, ColourFrames, CropFrames
-from slt_zoo.data.pose_augment import SpatialAugment
-from slt_zoo.data.pose_layouts import named_points
-from slt_zoo.data.sign_segments import SegmentFrames
-from slt_zoo.data.token_selection import FixedTokens
-from slt_zoo.data.transforms import CentreOnShoulders, ChoosePoints, Compose, KeepDims
 from slt_zoo.errors import ConfigError
 from slt_zoo.layers.seq2seq import Seq2Seq
 from slt_zoo.losses import (
@@ -38,197 +32,24 @@ from slt_zoo.losses import (
 )
 from slt_zoo.losses.contrastive import Direction
 from slt_zoo.metrics.retrieval import retrieval_scores
-from slt_zoo.models.base import SLTModule
-from slt_zoo.models.sage_net import ContextEncoder, SAGENet, SAGEPretrainingNet, VisualEncoder
+from slt_zoo.models.sage_module import SAGEModule
+from slt_zoo.models.sage_net import ContextEncoder, SAGENet, SAGEPretrainingNet
 from slt_zoo.models.sage_text import TextTarget, TextTeacher, teacher_codec
 from slt_zoo.text import TextCodec
 from slt_zoo.text.mbart import AttentionKind, MBartSizes, build_mbart, load_mbart, sizes_of
 from slt_zoo.text.taggers import TaggerName
 from slt_zoo.types import (
     Batch,
-    ClipPipeline,
-    InputSpec,
     Losses,
     Ragged,
     Sample,
-    SelectFrames,
     Split,
-    TransformClip,
 )
 
 __all__ = ["SAGE", "SAGEPretraining"]
 
-Profile = Literal["slt_zoo", "paper", "code"]
 
-PROFILES: Mapping[str, Mapping[str, Any]] = {
-    "slt_zoo": {
-        "mapper": "code",
-        "mapper_dropout": 0.1,
-        "bn_over_padding": False,
-        "beta": 0.6,
-        "direction": "paper",
-        "legacy_mask": False,
-        "text_target": "pseudo_gloss",
-        "stage2_init": "vle",
-    },
-    "paper": {
-        "mapper": "paper",
-        "mapper_dropout": 0.1,
-        "bn_over_padding": False,
-        "beta": 0.6,
-        "direction": "paper",
-        "legacy_mask": False,
-        "text_target": "pseudo_gloss",
-        "stage2_init": "vle",
-    },
-    "code": {
-        "mapper": "code",
-        "mapper_dropout": 0.2,
-        "bn_over_padding": True,
-        "beta": 0.5,
-        "direction": "code",
-        "legacy_mask": True,
-        "text_target": "sentence",
-        "stage2_init": "vle_te",
-    },
-}
-"""What an argument is where it is not given: by the paper's text, by its released code, or as we recommend."""
-
-
-class _Visual(SLTModule):
-    """What both stages share: how clips become rows and segments, and these visual tokens.
-
-    Args:
-        profile: what the arguments are that are None: ``"paper"`` (its text), ``"code"`` (what was released),
-            ``"slt_zoo"`` (the paper, with what is mended).
-        modality: ``"frames"``, ``"features"`` a frame, or ``"pose"``, which a linear layer embeds.
-        feature_id: id of the store that the features must come from (``slt-zoo extract`` prints it); None: any.
-        encoder: of frames, by its name in timm.
-        embed_dim: width of the linear layer for poses.
-        width: D of tokens and text.
-        tokenization: ``"segment"``; or a fixed scheme to compare with: ``"maxpool"``, ``"stride"``, ``"uniform"``,
-            ``"window"`` (see `FixedTokens`).
-        reduction_factor: frames a token of the fixed schemes.
-        min_len: shortest segment, in frames.
-        max_len: longest segment; longer ones are halved.
-        frame_stride: of the frames of a segment that are read.
-        trim_outside: end a segment where its sign ends, not where the next begins.
-        max_segments: clips with more segments, or none, are left out of training; None: none is.
-        mapper: ``"paper"`` or ``"code"``, see `Mapper`.
-        mapper_dropout: of its blocks.
-        bn_over_padding: batch norm as in the released code, see `TemporalConv`.
-        frame_size: frames are resized to this height and width.
-        crop: and a square of this size is cut out: anywhere in training, from the middle elsewhere.
-        augment: strength of what training clips go through, one draw a clip: rotation by 30 degrees and shift by 10
-            pixels at most, each in half of the clips, brightness and colour; 0: none.
-        points: of poses, by name (``"upper_hands48"``), or a list of names.
-        clips_at_a_time: of the visual encoder, which then computes them again in the backward pass: a large batch of
-            negatives in the memory of a small one. None: all.
-        base: arguments of `SLTModule`.
-    """
-
-    def __init__(
-        self,
-        *,
-        profile: Profile = "slt_zoo",
-        modality: Literal["frames", "features", "pose"] = "frames",
-        feature_id: str | None = None,
-        encoder: str = "resnet34",
-        embed_dim: int = 512,
-        width: int = 1024,
-        tokenization: Literal["segment", "maxpool", "stride", "uniform", "window"] = "segment",
-        reduction_factor: int = 4,
-        min_len: int = 4,
-        max_len: int = 10,
-        frame_stride: int = 2,
-        trim_outside: bool = False,
-        max_segments: int | None = 45,
-        mapper: Literal["paper", "code"] | None = None,
-        mapper_dropout: float | None = None,
-        bn_over_padding: bool | None = None,
-        frame_size: int = 256,
-        crop: int = 224,
-        augment: float = 1.0,
-        points: str | list[str] = "upper_hands48",
-        clips_at_a_time: int | None = None,
-        **base: Any,
-    ) -> None:
-        super().__init__(**base)
-        if profile not in PROFILES:
-            raise ConfigError("unknown profile", expected=", ".join(PROFILES), found=repr(profile))
-        for name, value in PROFILES[profile].items():
-            if name in self.hparams and self.hparams[name] is None:
-                self.hparams[name] = value
-        if crop > frame_size or augment < 0 or (clips_at_a_time is not None and clips_at_a_time < 1):
-            raise ConfigError(
-                "crop is at most frame_size, augment at least 0, clips_at_a_time at least 1",
-                found=f"{crop=}, {frame_size=}, {augment=}, {clips_at_a_time=}",
-            )
-        self._select(training=True), self._points()  # what cannot be is told now
-
-    @property
-    def input_spec(self) -> InputSpec:
-        """Frames of the tokens, or rows of features or poses, and which token they are of."""
-        hp = self.hparams
-        size = (hp["frame_size"], hp["frame_size"]) if hp["modality"] == "frames" else None
-        needs = {"text", "segments"} if hp["tokenization"] == "segment" else {"text"}
-        return InputSpec(
-            modality=hp["modality"],
-            needs=frozenset(needs),
-            train=ClipPipeline(self._select(training=True), self._transform(training=True), size),
-            evaluation=ClipPipeline(self._select(training=False), self._transform(training=False), size),
-            feature_id=hp["feature_id"],
-        )
-
-    def _select(self, training: bool) -> SelectFrames:
-        hp = self.hparams
-        if hp["tokenization"] != "segment":
-            return FixedTokens(hp["tokenization"], hp["reduction_factor"])
-        leaves_out = training and hp["max_segments"] is not None
-        return SegmentFrames(
-            **{name: hp[name] for name in ("min_len", "max_len", "frame_stride", "trim_outside", "modality")},
-            empty="leave_out" if leaves_out else "halve",
-            max_segments=hp["max_segments"] if leaves_out else None,
-        )
-
-    def _transform(self, training: bool) -> TransformClip | None:
-        hp, strength = self.hparams, float(self.hparams["augment"]) if training else 0.0
-        steps: list[TransformClip] = []
-        if hp["modality"] == "frames":
-            if strength:
-                steps.append(AffineFrames(rotate_deg=30 * strength, shift=10 * strength, p=0.5))
-                steps.append(
-                    ColourFrames(brightness=0.4 * strength, contrast=0.2 * strength, saturation=0.2 * strength)
-                )
-            steps.append(CropFrames((hp["crop"], hp["crop"]), random=training))
-        elif hp["modality"] == "pose":
-            steps += [CentreOnShoulders(), ChoosePoints(self._points()), KeepDims(2)]
-            if strength:
-                steps.append(SpatialAugment(rotate_deg=15 * strength, scale=0.2 * strength, shift=0.2 * strength))
-        return Compose(tuple(steps)) if steps else None
-
-    def _points(self) -> tuple[str, ...]:
-        points = self.hparams["points"]
-        return named_points(points) if isinstance(points, str) else tuple(points)
-
-    def _visual(self) -> VisualEncoder:
-        hp = self.hparams
-        pose = hp["modality"] == "pose"
-        return VisualEncoder(
-            hp["encoder"] if hp["modality"] == "frames" else None,
-            2 * len(self._points()) if pose else self.facts.feature_dim,
-            embed_dim=hp["embed_dim"] if pose else None,
-            **{name: hp[name] for name in ("width", "tokenization", "mapper", "mapper_dropout", "bn_over_padding")},
-        )
-
-    def _rows(self, batch: Batch) -> tuple[Ragged, Ragged]:
-        """Rows of the clips, and their segments."""
-        rows = getattr(batch, self.hparams["modality"])
-        assert rows is not None and batch.segments is not None, "the data module decodes what input_spec asks for"
-        return rows, batch.segments
-
-
-class SAGEPretraining(_Visual):
+class SAGEPretraining(SAGEModule):
     """Stage 1 of SAGE (arXiv 2507.09266): visual tokens of a clip against the tokens of its text.
 
     Each text token is what a frozen mBART makes of it: its embedding, against the visual token (L_CE), and its hidden
@@ -332,7 +153,7 @@ class SAGEPretraining(_Visual):
         names = ("te_layers", "te_heads", "te_ffn", "te_activation", "te_dropout", "max_positions")
         context = ContextEncoder(hp["width"], *(hp[name] for name in names)) if hp["te_layers"] else None
         return SAGEPretrainingNet(
-            self._visual(),
+            self.visual_encoder(),
             context,
             scale_init=hp["logit_scale_init"],
             scale_max=hp["logit_scale_max"],
@@ -354,7 +175,7 @@ class SAGEPretraining(_Visual):
     def losses(self, batch: Batch) -> Losses:
         """L_CE, L_HS and their sum; in evaluation also what retrieval is measured on."""
         hp = self.hparams
-        rows, segments = self._rows(batch)
+        rows, segments = self.rows_of(batch)
         tokens, hidden, mask = self.network(rows, segments, hp["clips_at_a_time"])
         self.teacher.device = self.device
         sides = [side.to(self.device) for side in self.teacher(batch.text)]
@@ -416,7 +237,7 @@ def _pool(tokens: Tensor, mask: Tensor, how: str) -> Tensor:
     return torch.nn.functional.normalize(mean, dim=-1)
 
 
-class SAGE(_Visual):
+class SAGE(SAGEModule):
     """Stage 2 of SAGE (arXiv 2507.09266): visual tokens of sign segments to the sentence, by mBART.
 
     Args:
@@ -489,7 +310,7 @@ class SAGE(_Visual):
         seq2seq = Seq2Seq(mbart, scale_embeddings=hp["visual_embed_scale"])
         if hp["checkpoint_gradients"]:
             seq2seq.checkpoint_gradients()
-        return SAGENet(self._visual(), seq2seq)
+        return SAGENet(self.visual_encoder(), seq2seq)
 
     def load_pretrained(self) -> list[dict[str, str]]:
         """Weights of the folder that ``mbart`` names, if it names one."""
@@ -506,7 +327,7 @@ class SAGE(_Visual):
         return self.codecs["text"]
 
     def make_codecs(self, samples: Sequence[Sample]) -> dict[str, TextCodec]:
-        """mBART's vocabulary, or sub-words of the training sentences; an earlier phase's takes their place."""
+        """MBART's vocabulary, or sub-words of the training sentences; an earlier phase's takes their place."""
         texts, language = [s.text for s in samples], samples[0].language
         return {"text": teacher_codec(self.weights or MBartSizes(), texts, language, self.hparams["vocabulary"])}
 
@@ -515,7 +336,7 @@ class SAGE(_Visual):
         hp = self.hparams
         ids = self.codec.encode(batch.text, max_len=hp["max_tokens"]).to(self.device)
         read, truth = teacher_forcing(ids)
-        logits = self.net(*self._rows(batch), read.padded(self.codec.pad_id)[0])
+        logits = self.net(*self.rows_of(batch), read.padded(self.codec.pad_id)[0])
         total, count = token_cross_entropy(logits, truth, label_smoothing=hp["label_smoothing"])
         right = logits.detach()[truth.mask(logits.shape[1])].argmax(-1) == truth.values
         return Losses(self.mean(total, count), {"token_accuracy": right.float().mean()}, count=len(truth.values))
@@ -524,7 +345,7 @@ class SAGE(_Visual):
         """Beam search from the language's token on (section 4)."""
         hp = self.hparams
         ids = self.network.seq2seq.search(
-            *self.network.encode(*self._rows(batch)),
+            *self.network.encode(*self.rows_of(batch)),
             start_id=self.codec.bos_id,
             num_beams=hp["beam_size"],
             max_new_tokens=hp["max_new_tokens"],

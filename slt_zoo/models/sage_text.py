@@ -16,7 +16,7 @@ from slt_zoo.errors import ConfigError
 from slt_zoo.files import cache_folder
 from slt_zoo.layers.seq2seq import Seq2Seq
 from slt_zoo.text import SubwordCodec, TextCodec, codec_from_dict, pseudo_glosses
-from slt_zoo.text.mbart import MBartSizes, build_mbart, load_mbart, sizes_of
+from slt_zoo.text.mbart import MBartSizes, build_mbart, load_mbart, mbart_hash, sizes_of
 from slt_zoo.text.states import TextStates
 from slt_zoo.text.taggers import TaggerName
 from slt_zoo.types import Ragged
@@ -148,10 +148,10 @@ class TextTeacher:
     def _key(self) -> str:
         """A hash of all that the states depend on."""
         made: dict[str, Any] = {"codec": self.codec.to_dict(), "max_tokens": self.max_tokens}
-        made["source"] = repr(self.source) if isinstance(self.source, MBartSizes) else source_hash(self.source)
+        made["source"] = repr(self.source) if isinstance(self.source, MBartSizes) else _source_hash(self.source)
         return hashlib.sha256(json.dumps(made, sort_keys=True).encode()).hexdigest()[:32]
 
 
-def source_hash(source: str) -> str:
+def _source_hash(source: str) -> str:
     """SHA-256 of the weights of a checkpoint or folder."""
-    return loading.sha256_of(Path(source))
+    return loading.sha256_of(Path(source)) if _is_ours(source) else mbart_hash(source)

@@ -156,26 +156,29 @@ def test_greek_says_that_no_tagger_was_there():
 # Real corpora.
 
 
-def test_phoenix(shared_data):
+def phoenix(shared_data, *splits):
     folder = shared_data / "phoenix14t/PHOENIX-2014-T-release-v3/PHOENIX-2014-T/annotations/manual"
-    texts = [
-        e.text
-        for split in ("train", "dev", "test")
-        for e in read_official(folder / f"PHOENIX-2014-T.{split}.corpus.csv").entries
-    ]
+    return [e.text for s in splits for e in read_official(folder / f"PHOENIX-2014-T.{s}.corpus.csv").entries]
+
+
+def test_phoenix(shared_data):
+    texts = phoenix(shared_data, "dev", "test")
     found = pseudo_glosses(texts, "de")
-    assert len(found.glosses) == 8257 and found.empty == ()
+    assert len(found.glosses) == 1161 and found.empty == ()
+    assert 7.2 < sum(map(len, found.glosses)) / 1161 < 8
+    some = texts[::12]
+    assert pseudo_glosses(some[::-1], "de", cache=False).glosses[::-1] == found.glosses[::12], "whatever is beside"
+    assert _in_another_process(some) == [list(glosses) for glosses in found.glosses[::12]]
+
+
+@pytest.mark.slow
+def test_all_of_phoenix(shared_data):
+    found = pseudo_glosses(phoenix(shared_data, "train", "dev", "test"), "de", max_share=0.4)
+    assert len(found.glosses) == 8257 and found.empty == () and found.dropped == ()
     assert 8.0 < sum(map(len, found.glosses)) / 8257 < 8.6
-    words = {word for glosses in found.glosses for word in glosses}
-    assert 1900 < len(words) < 2300 and not words & {"es", "sich", "und", "im", "."}
     count = Counter(word for glosses in found.glosses for word in glosses)
+    assert 1900 < len(count) < 2300 and not set(count) & {"es", "sich", "und", "im", "."}
     assert count["regen"] > 900 and count["rege"] < 40, "a form of an adjective in few sentences alone"
-    assert pseudo_glosses(texts, "de", max_share=0.4).dropped == ()
-    some = texts[::80]
-    assert pseudo_glosses(some[::-1], "de", cache=False).glosses[::-1] == found.glosses[::80], (
-        "whatever stands beside it"
-    )
-    assert _in_another_process(some) == [list(glosses) for glosses in found.glosses[::80]]
 
 
 def _in_another_process(texts):

@@ -140,4 +140,4 @@ class MaxPoolTokens(nn.Module):
 
 def _max_of_two(sequences: Ragged) -> Ragged:
     """Neighbours joined; all lengths are even."""
-    return Ragged(sequences.values.unflatten(0, (-1, 2)).amax(1), sequences.lengths // 2)
+    return Ragged(sequences.values.view(-1, 2, sequences.values.shape[1]).amax(1), sequences.lengths // 2)

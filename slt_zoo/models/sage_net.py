@@ -178,6 +178,8 @@ class ContextEncoder(nn.Module):
 
         config = MBartConfig(
             vocab_size=2,
+            eos_token_id=None,
+            forced_eos_token_id=None,
             pad_token_id=1,
             d_model=width,
             encoder_layers=layers,
@@ -188,7 +190,7 @@ class ContextEncoder(nn.Module):
             max_position_embeddings=max_positions,
         )
         self.encoder = MBartEncoder(config)
-        self.encoder.embed_tokens = None  # never asked: tokens come as vectors
+        del self.encoder.embed_tokens  # never asked: tokens come as vectors
         self.max_positions = max_positions
 
     def forward(self, tokens: Tensor, mask: Tensor) -> Tensor:

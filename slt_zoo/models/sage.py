@@ -116,7 +116,7 @@ class SAGEPretraining(SAGEModule):
         **base: Any,
     ) -> None:
         super().__init__(optimizer=optimizer, **base)
-        self.source = teacher
+        self.source = teacher if isinstance(teacher, str) else sizes_of(teacher)
         hp = self.hparams
         if not 0 <= hp["beta"] <= 1 or not 0 <= alpha <= 1 or temperature <= 0 or te_layers < 0:
             raise ConfigError(

@@ -55,6 +55,9 @@ PROFILES: Mapping[str, Mapping[str, Any]] = {
 """What an argument is where it is not given: by the paper's text, by its released code, or as we recommend."""
 
 
+_OF_THE_ENCODER = ("width", "tokenization", "mapper", "mapper_dropout", "bn_over_padding", "freeze_norm")
+
+
 class SAGEModule(SLTModule):
     """What both stages share: how clips become rows and segments, and these visual tokens.
 
@@ -77,6 +80,8 @@ class SAGEModule(SLTModule):
         mapper: ``"paper"`` or ``"code"``, see `Mapper`.
         mapper_dropout: of its blocks.
         bn_over_padding: batch norm as in the released code, see `TemporalConv`.
+        freeze_norm: batch norm keeps its statistics in training: what a clip gives then depends on no other, so that
+            processes, parts and batches of any size give the same.
         frame_size: frames are resized to this height and width.
         crop: and a square of this size is cut out: anywhere in training, from the middle elsewhere.
         augment: strength of what training clips go through, one draw a clip: rotation by 30 degrees and shift by 10
@@ -106,6 +111,7 @@ class SAGEModule(SLTModule):
         mapper: Literal["paper", "code"] | None = None,
         mapper_dropout: float | None = None,
         bn_over_padding: bool | None = None,
+        freeze_norm: bool = False,
         frame_size: int = 256,
         crop: int = 224,
         augment: float = 1.0,
@@ -179,7 +185,7 @@ class SAGEModule(SLTModule):
             hp["encoder"] if hp["modality"] == "frames" else None,
             2 * len(self._points()) if pose else self.facts.feature_dim,
             embed_dim=hp["embed_dim"] if pose else None,
-            **{name: hp[name] for name in ("width", "tokenization", "mapper", "mapper_dropout", "bn_over_padding")},
+            **{name: hp[name] for name in _OF_THE_ENCODER},
         )
 
     def rows_of(self, batch: Batch) -> tuple[Ragged, Ragged]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Literal
+from typing import Literal, Self
 
 import torch
 from torch import Tensor, nn
@@ -81,6 +81,7 @@ class VisualEncoder(nn.Module):
         mapper: see `Mapper`.
         mapper_dropout: likewise.
         bn_over_padding: see `TemporalConv`.
+        freeze_norm: batch norm keeps its statistics in training, too.
     """
 
     def __init__(
@@ -94,8 +95,10 @@ class VisualEncoder(nn.Module):
         mapper: Literal["paper", "code"] = "code",
         mapper_dropout: float = 0.1,
         bn_over_padding: bool = False,
+        freeze_norm: bool = False,
     ) -> None:
         super().__init__()
+        self.freeze_norm = freeze_norm
         self.rows: nn.Module
         if frames is not None:
             self.rows = FrameEncoder(frames)
@@ -107,12 +110,21 @@ class VisualEncoder(nn.Module):
             into = row_dim if embed_dim is None else embed_dim
         self.tokens = TOKENS[tokenization](into, width, bn_over_padding)
         self.mapper = Mapper(width, mapper, mapper_dropout)
+        self.train()  # a trainer does not call it where a module is in training mode already
 
     def forward(self, rows: Ragged, segments: Ragged) -> Ragged:
         """Rows ``(sum_T, ...)`` of clips and their segments ``(sum_S, 2)`` to tokens ``(sum_N, D)``."""
         values = rows.values if rows.values.dtype == torch.uint8 else rows.values.flatten(1)
         tokens: Ragged = self.tokens(Ragged(self.rows(values), rows.lengths), segments)
         return Ragged(self.mapper(tokens.values), tokens.lengths)
+
+    def train(self, mode: bool = True) -> Self:
+        """As in torch; with ``freeze_norm`` batch norm stays as in evaluation."""
+        super().train(mode)
+        for layer in self.modules():
+            if self.freeze_norm and isinstance(layer, nn.modules.batchnorm._BatchNorm):
+                layer.eval()
+        return self
 
     def in_parts(self, rows: Ragged, segments: Ragged, clips: int | None) -> Ragged:
         """As `forward`, some clips at a time, which are computed again in the backward pass.

@@ -25,6 +25,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "compare": ("compare", "which differences between systems are real"),
     "doctor": ("doctor", "compare a corpus on the disk with the published one"),
     "extract": ("extract", "features, poses or resized frames of a corpus, into a store"),
+    "tokenizer": ("tokenizer", "cut an mBART to what a corpus uses"),
     "bench": ("bench", "how fast data are read here, against the usual ways"),
     "simulate": ("simulate", "write simulated signing in a corpus's official layout"),
 }

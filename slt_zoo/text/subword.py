@@ -46,8 +46,9 @@ a tokenizer of all rows, whose ids the trimmed weights do not have."""
 
 CONTROL = ("<s>", "<pad>", "</s>", "<unk>")
 SPACE = "\u2581"
-_RESERVED = dict.fromkeys(map(ord, "\0\u2581\u2585"), " ")
+RESERVED = dict.fromkeys(map(ord, "\0\u2581\u2585"), " ")
 """SentencePiece's own signs: it leaves sentences that hold one out of training without a word."""
+_CONTROL = re.compile("<s>|</s>|<unk>")  # where they are text, their characters are to be learnt all the same
 _MBART50_LANGUAGES = 52
 
 
@@ -189,18 +190,12 @@ class SubwordCodec:
             VocabularyError: files are damaged, or do not belong together.
             UnknownNameError: mBART has no such language.
         """
-        config_file = model_file(source, "config.json")
-        size = _read_json(config_file).get("vocab_size")
-        record_file = config_file.with_name(RECORD_FILE)
-        if record_file.is_file():
-            codec = _read_trimmed(record_file, language)
-            if keep_ids is not None:
-                raise VocabularyError(
-                    "keep_ids belongs to a model with all rows", where=source, found="a trimmed folder"
-                )
-        else:
-            path = model_file(source, MODEL_FILE)
-            codec = cls(path.read_bytes(), language)
+        size = _read_json(model_file(source, "config.json")).get("vocab_size")
+        found = model_file(source, RECORD_FILE, MODEL_FILE)
+        trimmed = found.name == RECORD_FILE
+        if trimmed and keep_ids is not None:
+            raise VocabularyError("keep_ids belongs to a model with all rows", where=source, found="a trimmed folder")
+        codec = _read_trimmed(source, found, language) if trimmed else cls(found.read_bytes(), language)
         if len(codec) != size:
             fifty = isinstance(size, int) and size == len(codec) - len(MBART_LANGUAGES) + _MBART50_LANGUAGES
             raise VocabularyError(
@@ -320,10 +315,11 @@ class SubwordCodec:
             VocabularyError: the data are damaged.
         """
         try:
-            model = zlib.decompress(base64.b64decode(data["model"], validate=True))
-        except (binascii.Error, zlib.error) as cause:
-            raise VocabularyError("the SentencePiece model of a checkpoint is damaged", found=str(cause)) from cause
-        return cls(model, data["language"], languages=data["languages"], keep_ids=data["keep_ids"])
+            packed, language, languages, rows = (data[k] for k in ("model", "language", "languages", "keep_ids"))
+            model = zlib.decompress(base64.b64decode(packed, validate=True))
+        except (KeyError, binascii.Error, zlib.error) as cause:
+            raise VocabularyError("the sub-words of a checkpoint are damaged", found=repr(cause)) from cause
+        return cls(model, language, languages=languages, keep_ids=rows)
 
 
 def tidy(text: str) -> str:
@@ -348,11 +344,15 @@ def _processor(model: bytes) -> Any:
     return pieces
 
 
+def _spaced(found: re.Match[str]) -> str:
+    return " ".join(found[0])
+
+
 def _train(texts: Iterable[str], size: int, kind: str, special: int) -> bytes:
     from sentencepiece import SentencePieceTrainer
 
     # sorted: the order of a manifest is no part of what a vocabulary means
-    lines = sorted(line for text in texts if (line := tidy(text.translate(_RESERVED))))
+    lines = sorted(line for text in texts if (line := tidy(_CONTROL.sub(_spaced, text.translate(RESERVED)))))
     if not lines:
         raise VocabularyError(
             "there is no text to make a vocabulary of", todo="check that the training split has texts"
@@ -395,10 +395,10 @@ def _read_json(path: Path) -> dict[str, Any]:
     return content
 
 
-def _read_trimmed(record_file: Path, language: str) -> SubwordCodec:
+def _read_trimmed(source: str | Path, record_file: Path, language: str) -> SubwordCodec:
     """The codec of a folder that `slt_zoo.text.trim` wrote."""
     record = _read_json(record_file)
-    model = model_file(record_file.parent, TRIMMED_MODEL_FILE).read_bytes()
+    model = model_file(source, TRIMMED_MODEL_FILE).read_bytes()
     try:
         languages, rows, sha256 = record["languages"], record["keep_ids"], record["source"]["sentencepiece_sha256"]
     except (KeyError, TypeError) as cause:
@@ -406,7 +406,7 @@ def _read_trimmed(record_file: Path, language: str) -> SubwordCodec:
     if (found := hashlib.sha256(model).hexdigest()) != sha256:
         raise VocabularyError(
             f"{TRIMMED_MODEL_FILE} is not the file that the model was trimmed with",
-            where=record_file.parent,
+            where=source,
             expected=f"SHA-256 {sha256}",
             found=found,
             todo="trim the model again",

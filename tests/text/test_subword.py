@@ -15,11 +15,13 @@ import sys
 
 import pytest
 import torch
+from hypothesis import HealthCheck, example, given, settings
+from hypothesis import strategies as st
 from mbart_folders import SENTENCES, own_model, tiny_mbart
 
 from slt_zoo.errors import ConfigError, UnknownNameError, VocabularyError
 from slt_zoo.text import Coverage, SubwordCodec, TextCodec, check_reachable, codec_from_dict
-from slt_zoo.text.subword import MBART_LANGUAGES, MODEL_FILE, language_code, tidy
+from slt_zoo.text.subword import MBART_LANGUAGES, MODEL_FILE, RESERVED, language_code, tidy
 
 
 @pytest.fixture(scope="module")
@@ -74,7 +76,9 @@ def test_decoding_stops_at_the_first_end_and_shows_the_unknown(codec):
     assert codec.decode([[2], []]) == ["", ""]
 
 
-def test_plain_data_holds_all(codec):
+def test_plain_data_holds_all(codec, tmp_path):
+    torch.save(codec.to_dict(), tmp_path / "a.ckpt")
+    assert torch.load(tmp_path / "a.ckpt", weights_only=True) == codec.to_dict()
     again = codec_from_dict(json.loads(json.dumps(codec.to_dict())))
     assert isinstance(again, SubwordCodec) and again.tokens == codec.tokens and again.to_dict() == codec.to_dict()
     assert torch.equal(again.encode(SENTENCES).values, codec.encode(SENTENCES).values)
@@ -86,6 +90,8 @@ def test_plain_data_holds_all(codec):
 def test_damaged_plain_data(codec, damage):
     with pytest.raises(VocabularyError, match=r"damaged|cannot be read|mBART's kind"):
         codec_from_dict(codec.to_dict() | {"model": damage})
+    with pytest.raises(VocabularyError, match="keep_ids"):
+        codec_from_dict({name: value for name, value in codec.to_dict().items() if name != "keep_ids"})
 
 
 @pytest.mark.parametrize("kind", ["bpe", "unigram"])
@@ -201,7 +207,7 @@ def _resize(folder, size):
 @pytest.mark.parametrize(
     ("damage", "error", "says"),
     [
-        (lambda f: (f / MODEL_FILE).unlink(), ConfigError, "no sentencepiece.bpe.model"),
+        (lambda f: (f / MODEL_FILE).unlink(), ConfigError, r"no .*sentencepiece\.bpe\.model"),
         (lambda f: (f / "config.json").unlink(), ConfigError, "no config.json"),
         (lambda f: shutil.rmtree(f), ConfigError, "no such folder"),
         (lambda f: _cut(f / MODEL_FILE, 700), VocabularyError, "cannot be read|do not belong|mBART's kind"),
@@ -273,3 +279,16 @@ def test_phoenix_and_csl_daily_with_models_of_their_own(shared_data):
         codec = SubwordCodec.fit(texts, 4000, language)
         assert len(codec) == 4000
         assert codec.decode(codec.encode(texts).padded(codec.pad_id)[0]) == [tidy(text) for text in texts]
+
+
+@example(["<s></s>"], "<unk>")
+@settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+@given(st.lists(st.text(min_size=1, max_size=12), min_size=1, max_size=5), st.text(max_size=12))
+def test_any_text_comes_back_or_its_characters_are_told(texts, other):
+    if not any(tidy(text.translate(RESERVED)) for text in texts):
+        return
+    codec = SubwordCodec.fit(texts, 200, "de")
+    for text in (*texts, other):
+        back = codec.decode(codec.encode([text]).values[None])[0]
+        assert (back == tidy(text)) == (not codec.unknown([text]))
+    assert not {c for c in codec.unknown(texts)} - {chr(c) for c in RESERVED}

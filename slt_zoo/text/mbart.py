@@ -160,6 +160,7 @@ def build_mbart(
         with torch.random.fork_rng():
             torch.manual_seed(sizes.seed)
             model = MBartForConditionalGeneration(config)
+    model.tie_weights()  # transformers 5.0 leaves this out on the meta device
     model.set_attn_implementation(attention)
     return model
 

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, cast
 
 import torch
 from torch import Tensor
@@ -19,6 +20,7 @@ from torch import Tensor
 from slt_zoo.errors import CheckpointError, CheckpointMismatchError, ConfigError, UnknownNameError, first_few
 from slt_zoo.text.codec import TextCodec
 from slt_zoo.text.folders import model_file
+from slt_zoo.text.trim_weights import SHARED, TIED, read_weights, weight_files
 
 if TYPE_CHECKING:
     from transformers import MBartConfig, MBartForConditionalGeneration
@@ -27,12 +29,6 @@ __all__ = ["MBART_LARGE", "AttentionKind", "MBartSizes", "build_mbart", "load_mb
 
 AttentionKind = Literal["sdpa", "eager"]
 """How attention is computed: torch's own kernel, or matrix products (faster on a CPU in bfloat16)."""
-
-WEIGHTS = ("model.safetensors", "model.safetensors.index.json", "pytorch_model.bin", "pytorch_model.bin.index.json")
-"""Where weights lie, best first; of a pickle tensors are read and nothing else."""
-
-SHARED = "model.shared.weight"
-TIED = ("model.encoder.embed_tokens.weight", "model.decoder.embed_tokens.weight", "lm_head.weight")
 
 
 @dataclass(frozen=True)
@@ -164,6 +160,7 @@ def build_mbart(
         with torch.random.fork_rng():
             torch.manual_seed(sizes.seed)
             model = MBartForConditionalGeneration(config)
+    model.tie_weights()  # transformers 5.0 leaves this out on the meta device
     model.set_attn_implementation(attention)
     return model
 
@@ -202,8 +199,11 @@ def load_mbart(model: MBartForConditionalGeneration, source: str | Path, codec: 
         CheckpointMismatchError: names or shapes differ.
     """
     _check_vocabulary(source, codec)
-    files = _weight_files(source)
-    stored = _read_weights(files)
+    with _advice(source):
+        files = weight_files(source)
+    stored: dict[str, Tensor] = {}
+    for path in files:
+        stored |= read_weights(path)
     own = model.state_dict()
     shared = stored.get(SHARED, next((stored[name] for name in TIED if name in stored), None))
     if shared is None:
@@ -237,14 +237,16 @@ def mbart_hash(source: str | Path) -> str:
     return _sha256(_weight_files(source))
 
 
-def _file(source: str | Path, *names: str) -> Path:
+@contextmanager
+def _advice(source: str | Path) -> Iterator[None]:
+    """Where files are not to be had, say all that can stand in their place."""
     try:
-        return model_file(source, *names)
+        yield
     except ConfigError as cause:
         raise ConfigError(
             cause.what,
             where=source,
-            expected=f"an mBART: config.json and {' or '.join(WEIGHTS[::2])}",
+            expected="an mBART: config.json and model.safetensors (or pytorch_model.bin)",
             found=cause.found,
             todo="give the folder of an mBART (`slt-zoo tokenizer trim` makes one for a corpus), a hub name while "
             "online, or sizes (d_model, encoder_layers, ...) in its place, as the synthetic recipes and the tiny "
@@ -253,23 +255,16 @@ def _file(source: str | Path, *names: str) -> Path:
 
 
 def _read_config(source: str | Path) -> dict[str, Any]:
-    path = _file(source, "config.json")
-    config = _read_json(path)
-    if config.get("model_type") != "mbart":
-        raise CheckpointError(
-            "this folder holds another model", where=path, expected="model_type mbart", found=config.get("model_type")
-        )
-    return config
-
-
-def _read_json(path: Path) -> dict[str, Any]:
+    with _advice(source):
+        path = model_file(source, "config.json")
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        config = json.loads(path.read_text(encoding="utf-8"))
     except ValueError as cause:
-        raise CheckpointError("a file of an mBART is damaged", where=path, found=str(cause)) from cause
-    if not isinstance(content, dict):
-        raise CheckpointError("a file of an mBART is damaged", where=path, expected="names and values")
-    return content
+        raise CheckpointError("the configuration of an mBART is damaged", where=path, found=str(cause)) from cause
+    kind = config.get("model_type") if isinstance(config, dict) else type(config).__name__
+    if kind != "mbart":
+        raise CheckpointError("this folder holds another model", where=path, expected="model_type mbart", found=kind)
+    return cast(dict[str, Any], config)
 
 
 def _check_vocabulary(source: str | Path, codec: TextCodec) -> None:
@@ -292,31 +287,6 @@ def _check_vocabulary(source: str | Path, codec: TextCodec) -> None:
                 found=config[key],
                 todo=trim,
             )
-
-
-def _weight_files(source: str | Path) -> list[Path]:
-    first = _file(source, *WEIGHTS)
-    if not first.name.endswith(".index.json"):
-        return [first]
-    shards = _read_json(first).get("weight_map")
-    if not isinstance(shards, dict):
-        raise CheckpointError("a file of an mBART is damaged", where=first, expected="weight_map")
-    return [_file(source, name) for name in sorted(set(shards.values()))]
-
-
-def _read_weights(files: list[Path]) -> dict[str, Tensor]:
-    from safetensors.torch import load_file
-
-    weights: dict[str, Tensor] = {}
-    for path in files:
-        try:
-            if path.suffix == ".safetensors":
-                weights |= load_file(str(path))
-            else:
-                weights |= torch.load(path, map_location="cpu", weights_only=True)
-        except Exception as cause:  # both libraries raise a class of their own for each way in which a file is damaged
-            raise CheckpointError("weights of an mBART cannot be read", where=path, found=str(cause)) from cause
-    return weights
 
 
 def _sha256(files: list[Path]) -> str:

@@ -18,7 +18,7 @@ from slt_zoo.errors import CheckpointError, CheckpointMismatchError, ConfigError
 from slt_zoo.files import replacing
 from slt_zoo.text.folders import model_file
 
-__all__ = ["WEIGHT_FILES", "trim_weights"]
+__all__ = ["SHARED", "TIED", "WEIGHT_FILES", "read_weights", "trim_weights", "weight_files"]
 
 log = logging.getLogger(__name__)
 
@@ -54,10 +54,10 @@ def trim_weights(source: str | Path, out: Path, rows: Sequence[int], size: int) 
     """
     from safetensors.torch import save_file
 
-    files = _files(source)
+    files = weight_files(source)
     weights: dict[str, Tensor] = {}
     for path in files:
-        weights |= _read(path)
+        weights |= read_weights(path)
     config_file = model_file(source, "config.json")
     config = json.loads(config_file.read_text(encoding="utf-8"))
     for name in (SHARED, BIAS, *TIED):
@@ -89,7 +89,13 @@ def _generation(source: str | Path) -> dict[str, Any] | None:
     return content
 
 
-def _files(source: str | Path) -> list[Path]:
+def weight_files(source: str | Path) -> list[Path]:
+    """The files of weights that a model has, one or its shards.
+
+    Raises:
+        ConfigError: it has none.
+        CheckpointError: the list of the shards is damaged.
+    """
     first = model_file(source, *WEIGHT_FILES)
     if not first.name.endswith(".index.json"):
         return [first]
@@ -100,7 +106,12 @@ def _files(source: str | Path) -> list[Path]:
     return [model_file(source, name) for name in names]
 
 
-def _read(path: Path) -> dict[str, Tensor]:
+def read_weights(path: Path) -> dict[str, Tensor]:
+    """The tensors of a file by name.
+
+    Raises:
+        CheckpointError: it is damaged, or holds more than tensors.
+    """
     from safetensors import SafetensorError
     from safetensors.torch import load_file
 

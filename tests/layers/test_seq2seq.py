@@ -10,6 +10,7 @@ import torch
 
 from slt_zoo.errors import ConfigError
 from slt_zoo.layers.seq2seq import Seq2Seq
+from slt_zoo.loading import InitFrom
 from slt_zoo.text import WordCodec
 from slt_zoo.text.mbart import MBartSizes, build_mbart
 
@@ -267,6 +268,19 @@ def test_lora_leaves_the_names_of_the_weights_alone():
     result = model.load_state_dict(plain.state_dict(), strict=False)
     assert not result.unexpected_keys and all("lora_" in n for n in result.missing_keys)
     assert all(torch.equal(model.state_dict()[n], plain.state_dict()[n]) for n in names)
+
+
+def test_weights_of_a_run_without_lora_are_the_start_of_one_with_it(tmp_path):
+    plain, model = (torch.nn.ModuleDict({"seq2seq": make()}) for _ in range(2))
+    model["seq2seq"].add_lora(rank=2)
+    with torch.no_grad():
+        plain["seq2seq"].mbart.model.shared.weight.add_(1)
+        plain["seq2seq"].mbart.model.encoder.layers[0].self_attn.q_proj.weight.add_(1)
+    torch.save({"state_dict": plain.state_dict()}, tmp_path / "plain.ckpt")
+    source = InitFrom(str(tmp_path / "plain.ckpt"), {"seq2seq.": "seq2seq."}, fresh=["seq2seq.lora."])
+    source.load_into(model)
+    inputs, mask = batch(9, 4)
+    torch.testing.assert_close(*(m["seq2seq"].logits(inputs, mask, DECODER) for m in (plain, model)))
 
 
 def test_lora_where_it_cannot_be(monkeypatch):

@@ -13,7 +13,9 @@ import torch
 import slt_zoo
 from slt_zoo import InputSpec, Phoenix14T, SignSegmentor
 from slt_zoo.cli import main
+from slt_zoo.data.selection import Stride
 from slt_zoo.data.sign_segments import SignSegments
+from slt_zoo.errors import ConfigError
 from slt_zoo.segmentation import FixedLengthSegmentor, writing
 from slt_zoo.testing import quick_trainer, simulated
 from slt_zoo.types import ClipPipeline
@@ -198,6 +200,13 @@ class TestNothingIsMixed:
             status, said = segment("--segmentor", "fixed:8", "--out", str(folder), *words)
             assert status == 2 and "not empty" in said and sorted(folder.rglob("*")) == before
 
+    def test_a_store_of_features_stays(self, segment, root, tmp_path):
+        words = ["--corpus", "Phoenix14T", "--root", str(root), "--splits", "dev", "--encoder", "pose"]
+        assert main(["extract", *words, "--out", str(tmp_path / "store"), "--no-progress"]) == 0
+        before = sorted((tmp_path / "store").rglob("*"))
+        status, said = segment("--segmentor", "fixed:8", "--out", str(tmp_path / "store"), "--overwrite")
+        assert status == 2 and "another file of this name" in said and sorted((tmp_path / "store").rglob("*")) == before
+
     @pytest.mark.parametrize("text", ["{}", "[1]", "no json", '{"format": "slt_zoo sign boundaries"}'])
     def test_a_damaged_manifest(self, segment, root, text):
         segment("--segmentor", "fixed:8", "--id", "a")
@@ -243,6 +252,17 @@ class TestMistakes:
         status, said = segment("--segmentor", "fixed:8", "--id", "a", "--on-bad-sample", "skip")
         manifest = manifest_of(folder_of(root, "a"))
         assert status == 0 and list(manifest["unreadable"]) == [bad.id] and manifest["samples"]["dev"] == 2
+
+    def test_a_segmentor_that_does_not_see_every_frame(self, root, tmp_path):
+        segmentor = FixedLengthSegmentor(8)
+        spec = InputSpec("pose", evaluation=ClipPipeline(select=Stride(2)))
+        with (
+            pytest.MonkeyPatch.context() as patch,
+            pytest.raises(ConfigError, match="every frame"),
+        ):
+            patch.setattr(FixedLengthSegmentor, "input_spec", spec)
+            writing.write_labels(Phoenix14T(str(root)), segmentor, tmp_path / "x", splits=["dev"])
+        assert not (tmp_path / "x").exists()
 
     def test_labels_of_another_number_of_rows(self, segment, root, monkeypatch, tmp_path):
         path = trained(root, tmp_path)

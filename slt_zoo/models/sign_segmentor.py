@@ -168,7 +168,7 @@ class SignSegmentor(SLTModule):
 
     def decoding_settings(self) -> dict[str, Any]:
         """What changes labels beside the weights."""
-        return {name: self.hparams[name] for name in ("fix_up", "window", "tolerance")}
+        return {name: self.hparams[name] for name in ("fix_up", "window")}
 
     def _log_scores(self, split: Split) -> None:
         exact = torch.float32 if self.device.type == "mps" else torch.float64

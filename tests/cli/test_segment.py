@@ -14,11 +14,11 @@ import slt_zoo
 from slt_zoo import InputSpec, Phoenix14T, SignSegmentor
 from slt_zoo.cli import main
 from slt_zoo.data.selection import Stride
-from slt_zoo.data.sign_segments import SignSegments
+from slt_zoo.data.sign_segments import SegmentFrames, SignSegments
 from slt_zoo.errors import ConfigError
 from slt_zoo.segmentation import FixedLengthSegmentor, writing
 from slt_zoo.testing import quick_trainer, simulated
-from slt_zoo.types import ClipPipeline
+from slt_zoo.types import SPLITS, ClipPipeline
 
 __all__ = ["simulated"]  # a fixture
 
@@ -135,6 +135,21 @@ def test_a_checkpoint_labels_a_corpus_without_boundaries(segment, root, tmp_path
     folder = model.save_pretrained(tmp_path / "pretrained")
     status, said = segment("--segmentor", str(folder), "--id", "mine", "--splits", "dev")
     assert status == 2 and "weights" in said, "another file of weights is another making"
+
+
+def test_real_skeletons_are_labelled_and_read_with_their_labels(root, tmp_path, shared_data, capfd):
+    """Whether the labels are right is another question: the model has learnt next to nothing, of simulated signing."""
+    path, poses = trained(root, tmp_path), str(shared_data / "poses/phoenix14t_skels")
+    corpus = str(shared_data / "phoenix14t")
+    words = ["--corpus", "Phoenix14T", "--root", corpus, "--poses", poses, "--set", f"subset={poses}", "--no-progress"]
+    assert main(["segment", *words, "--segmentor", str(path), "--out", str(tmp_path / "real")]) == 0
+    said = capfd.readouterr().out
+    assert "labelled 15 samples" in said and "do not trust" in said
+    data = Phoenix14T(corpus, poses=poses, subset=poses, segments=str(tmp_path / "real"))
+    pipeline = ClipPipeline(SegmentFrames(modality="pose"))
+    data.bind(InputSpec("pose", frozenset({"segments"}), pipeline, pipeline), SPLITS)
+    clips = [data.loader(split).dataset[i] for split in SPLITS for i in range(len(data.manifest(split)))]
+    assert len(clips) == 15 and all(len(clip.segments) and clip.segments[-1, 1] == len(clip.pose) for clip in clips)
 
 
 class TestGoingOn:

@@ -109,6 +109,10 @@ def _of_checkpoint(path: Path, data: SLTDataModule, device: str) -> Segmentor:
     learnt, here = model.facts.fps, data.fps
     if learnt is not None and here is not None and learnt != here:
         print(f"the model has learnt at {learnt:g} frames a second, and {data.corpus} has {here:g}: expect errors")
+    if model.facts.simulated and not data.simulated:
+        print(
+            "the model was trained on simulated signing, which is no sign language: do not trust what it says of this"
+        )
     settings = {**model.decoding_settings(), "trained_on": model.facts.corpus}
     settings |= {"trained_on_simulated": model.facts.simulated}
     return ModelSegmentor(model.to(device), type(model).__name__, sha256_of(path), settings)

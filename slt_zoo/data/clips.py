@@ -80,7 +80,7 @@ def read_clip(
             raise ConfigError(
                 f"a transform gave back {type(clip).__name__}, not a clip", where=f"{pipeline.transform!r}"
             )
-    if "segments" in spec.needs and clip.segments is None:
+    if "segments" in spec.needs and clip.segments is None and spec.modality != "none":
         clip = SignSegments()(clip, rng)
     return clip
 

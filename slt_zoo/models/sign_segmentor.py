@@ -136,11 +136,7 @@ class SignSegmentor(SLTModule):
     def losses(self, batch: Batch) -> Losses:
         """Cross-entropy over all frames, and the share of right labels."""
         pose, logits = self._logits(batch)
-        truth = torch.cat(self._truth(batch, pose))
-        weight = logits.new_tensor([1.0, 1.0, self.hparams["begin_weight"]], dtype=torch.float32)
-        total = F.cross_entropy(logits.float(), truth, weight, reduction="sum")
-        accuracy = (logits.argmax(-1) == truth).float().mean()
-        return Losses(self.mean(total, weight[truth].sum()), {"accuracy": accuracy}, count=len(truth))
+        return self._losses(logits, self._truth(batch, pose))
 
     def label(self, batch: Batch) -> list[Tensor]:
         """Labels ``(T,)`` int64 of each clip's rows, mended where ``fix_up`` says so; on the CPU."""
@@ -149,9 +145,11 @@ class SignSegmentor(SLTModule):
 
     def evaluate(self, batch: Batch) -> tuple[Losses, dict[str, list[str]]]:
         """Losses; counts frames and begins for the scores of the split."""
-        for said, true in zip(self.label(batch), self._truth(batch, batch.pose), strict=True):
+        pose, logits = self._logits(batch)
+        truth = self._truth(batch, pose)
+        for said, true in zip(self._decode(logits, pose), truth, strict=True):
             self._counts += count_frames(said, true, self.hparams["tolerance"])
-        return self.losses(batch), {}
+        return self._losses(logits, truth), {}
 
     def on_validation_epoch_start(self) -> None:
         """Forget what an interrupted evaluation left."""
@@ -170,7 +168,7 @@ class SignSegmentor(SLTModule):
 
     def decoding_settings(self) -> dict[str, Any]:
         """What changes labels beside the weights."""
-        return {name: self.hparams[name] for name in ("fix_up", "window", "tolerance")}
+        return {name: self.hparams[name] for name in ("fix_up", "window")}
 
     def _log_scores(self, split: Split) -> None:
         exact = torch.float32 if self.device.type == "mps" else torch.float64
@@ -201,10 +199,17 @@ class SignSegmentor(SLTModule):
         streams = [Ragged(points[:, part].flatten(1), pose.lengths) for part in self._parts()]
         return pose, self.network.logits(streams)
 
-    def _truth(self, batch: Batch, pose: Ragged | None) -> list[Tensor]:
-        assert pose is not None and batch.segments is not None
+    def _truth(self, batch: Batch, pose: Ragged) -> list[Tensor]:
+        assert batch.segments is not None
         runs = batch.segments.split()
         return [labels_of_runs(r, n) for r, n in zip(runs, pose.lengths.tolist(), strict=True)]
+
+    def _losses(self, logits: Tensor, labels: list[Tensor]) -> Losses:
+        truth = torch.cat(labels)
+        weight = logits.new_tensor([1.0, 1.0, self.hparams["begin_weight"]], dtype=torch.float32)
+        total = F.cross_entropy(logits.float(), truth, weight, reduction="sum")
+        accuracy = (logits.argmax(-1) == truth).float().mean()
+        return Losses(self.mean(total, weight[truth].sum()), {"accuracy": accuracy}, count=len(truth))
 
     def _decode(self, logits: Tensor, pose: Ragged) -> list[Tensor]:
         labels = Ragged(logits.argmax(-1).cpu(), pose.lengths.cpu()).split()

@@ -20,7 +20,7 @@ from slt_zoo.data.clips import read_clip
 from slt_zoo.data.readers import open_reader
 from slt_zoo.data.retry import retry_read
 from slt_zoo.data.stores.lock import FolderLock
-from slt_zoo.errors import MediaError, MissingMediaError, StoreError, first_few, one_line
+from slt_zoo.errors import ConfigError, MediaError, MissingMediaError, StoreError, first_few, one_line
 from slt_zoo.files import replacing, write_atomically
 from slt_zoo.segmentation.segmentors import Segmentor, stretch
 from slt_zoo.types import Clip, Sample, Split
@@ -73,10 +73,17 @@ def write_labels(
         progress: called with the samples that are done, and all.
 
     Raises:
+        ConfigError: the segmentor does not read every frame, or is not for this corpus.
         MediaError: samples cannot be read.
         StoreError: the folder holds labels of other making, or something else; or another process fills it.
     """
     spec = segmentor.input_spec
+    if spec.evaluation.select is not None:
+        raise ConfigError(
+            "a segmentor labels every frame, and this one reads a selection of them",
+            where=segmentor.made_by.segmentor,
+            found=repr(spec.evaluation.select),
+        )
     data.bind(spec, splits, segmentor.made_by.segmentor)
     manifest = _describe(data, segmentor, splits)
     lock = FolderLock(folder / _LOCK / "lock")
@@ -200,8 +207,9 @@ def _check_folder(folder: Path) -> None:
 def _begin(folder: Path, mine: dict[str, Any], overwrite: bool) -> dict[str, Any]:
     """The manifest to go on with, which the folder has from now on."""
     if (folder / MANIFEST).is_file():
+        theirs = _read(folder)  # also where it goes: a store of features has a file of this name too
         if not overwrite:
-            mine = _joined(folder, mine, _read(folder))
+            mine = _joined(folder, mine, theirs)
         else:
             for path in folder.iterdir():
                 if path.name != _LOCK:

@@ -238,7 +238,8 @@ class GSL(SLTDataModule):
         if suffix is None:
             return None
         take, sentence = sample.id.split("/")
-        home = takes[suffix].get(take) or folder / str(sample.meta["scenario"]) / take
+        others = (known[take] for known in takes.values() if take in known)  # of other containers: said to lack it
+        home = takes[suffix].get(take) or next(others, folder / str(sample.meta["scenario"]) / take)
         return str(home / f"{sentence}{suffix}"), suffix
 
     def _takes_in(self, folder: Path) -> dict[str, dict[str, Path]]:

@@ -16,8 +16,9 @@ from lightning.pytorch.utilities import rank_zero_warn
 
 from slt_zoo.data.annotations import read_text
 from slt_zoo.data.base import Expected, SLTDataModule
-from slt_zoo.data.checks import ZERO_WIDTH
+from slt_zoo.data.checks import has_odd_spaces
 from slt_zoo.data.formats.questions import GENERATED, Asked, by_id, read_questions
+from slt_zoo.data.locations import names_in
 from slt_zoo.data.official import Entry
 from slt_zoo.data.places import SPLIT_MARK, names_of
 from slt_zoo.data.question_rules import generate_question
@@ -149,7 +150,7 @@ class QuestionCorpus(SLTDataModule):
         surplus = [row.id for row in asked.values() if row.id not in joined and row.split is not None]
         other = [s.id for s in samples if s.id in joined and joined[s.id].text != s.text]
         rates = [i for i, row in joined.items() if row.fps is not None and row.fps != self.fps]
-        odd = [i for i, r in joined.items() if r.question != " ".join(r.question.split()) or ZERO_WIDTH in r.question]
+        odd = [i for i, r in joined.items() if has_odd_spaces(r.question)]
         empty = [i for i, row in joined.items() if not row.question.strip()]
         made = [i for i, row in joined.items() if row.source == GENERATED]
         told = {
@@ -211,13 +212,11 @@ class QuestionCorpus(SLTDataModule):
             )
         if self.questions is None:
             return None
-        given = given.parent if one_a_split else given
-        inside = sorted(p.name for p in given.iterdir())[:8] if given.is_dir() else None
         raise DatasetNotFoundError(
             f"{self.corpus}: no questions of {split}",
             where=given,
             expected=" or ".join(path.name for path in places),
-            found="no such folder" if inside is None else f"there: {', '.join(inside) or 'nothing'}",
+            found=names_in(given.parent if one_a_split else given),
             todo="pass data.questions=<file or folder>; data.questions=generated makes some by a rule, and results "
             "with them are not comparable",
         )

@@ -9,10 +9,15 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-__all__ = ["replacing", "write_atomically"]
+__all__ = ["cache_folder", "replacing", "write_atomically"]
 
 _UMASK = os.umask(0)
 os.umask(_UMASK)  # asked once: to ask is to change it, for all threads
+
+
+def cache_folder(name: str) -> Path:
+    """Where things are kept on this machine between runs: ``$SLT_ZOO_CACHE/<name>``, or below ``~/.cache/slt_zoo``."""
+    return Path(os.environ.get("SLT_ZOO_CACHE") or "~/.cache/slt_zoo").expanduser() / name
 
 
 @contextmanager

@@ -367,7 +367,10 @@ class InputSpec:
             (where the pipeline makes none of the clip's labels, `slt_zoo.data.sign_segments.SignSegments` does).
         train: pipeline of the training split.
         evaluation: pipeline of every other use; draws nothing at random unless the model says so.
-        feature_id: id of the feature store that the recipe was made for.
+        feature_id: id of the store that the recipe was made for, of whatever is read: features, poses or frames.
+
+    Raises:
+        ConfigError: unknown names, or a ``feature_id`` where nothing is read.
     """
 
     modality: Modality = "features"
@@ -384,6 +387,10 @@ class InputSpec:
         for need in sorted(self.needs):
             if need not in NEEDS:
                 raise UnknownNameError("need of a model", need, NEEDS)
+        if self.feature_id is not None and self.modality == "none":
+            raise ConfigError(
+                "feature_id is the id of a store, and a model with modality='none' reads none", found=self.feature_id
+            )
 
 
 @dataclass(eq=False)

@@ -13,7 +13,7 @@ from stat import S_ISDIR
 from typing import Any
 
 from slt_zoo.data.readers.lmdb_file import DATA_FILE
-from slt_zoo.files import write_atomically
+from slt_zoo.files import cache_folder, write_atomically
 from slt_zoo.types import Media
 
 __all__ = ["LengthCache"]
@@ -40,8 +40,7 @@ class LengthCache:
     def __init__(self, annotation_hash: str, kind: str, root: Path) -> None:
         self._root = str(root.resolve())
         name = hashlib.sha256("\n".join((annotation_hash, kind, self._root)).encode()).hexdigest()[:32]
-        folder = Path(os.environ.get("SLT_ZOO_CACHE", "~/.cache/slt_zoo")).expanduser()
-        self.path = folder / "lengths" / f"{name}.json"
+        self.path = cache_folder("lengths") / f"{name}.json"
         self._entries: dict[str, _Entry] | None = None  # not read yet
         self._new: dict[str, _Entry] = {}
 

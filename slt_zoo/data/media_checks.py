@@ -11,7 +11,7 @@ from pathlib import Path
 from lightning.pytorch.utilities import rank_zero_warn
 
 from slt_zoo.data.checks import find_missing_media
-from slt_zoo.data.listing import require_path
+from slt_zoo.data.listing import require_path, what_is_there
 from slt_zoo.data.manifest import Manifest
 from slt_zoo.data.readers import open_reader
 from slt_zoo.data.readers.image_sources import open_images
@@ -81,7 +81,7 @@ def check_there(manifest: Manifest, kind: str, skip: bool, advice: Callable[[], 
     raise MissingMediaError(
         f"{manifest.corpus} {manifest.split}: {len(missing)} of {len(manifest)} samples have no {kind}",
         where=example,
-        found=f"missing for {first_few(missing)}",
+        found=f"missing for {first_few(missing)}" + ("" if example is None else f"; {what_is_there(Path(example))}"),
         todo=advice() + on,
     )
 

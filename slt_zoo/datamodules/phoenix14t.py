@@ -15,7 +15,7 @@ from typing import Any, ClassVar
 from lightning.pytorch.utilities import rank_zero_warn
 
 from slt_zoo.data.base import Expected, SLTDataModule
-from slt_zoo.data.locations import named_folder
+from slt_zoo.data.locations import named_folder, wrong_root
 from slt_zoo.data.official import Entry, read_phoenix14t
 from slt_zoo.errors import DatasetNotFoundError, first_few
 from slt_zoo.types import Media, Sample, Split
@@ -107,16 +107,11 @@ class Phoenix14T(SLTDataModule):
         for folder in tried:
             if any(_annotation(folder, split).is_file() for split in ("train", "dev", "test")):
                 return folder
-        inside = sorted(p.name for p in self.root.iterdir())[:8] if self.root.is_dir() else None
-        raise DatasetNotFoundError(
-            f"{self.corpus}: no {_annotation(Path(), 'train')} under {str(self.root)!r}",
-            where="looked in " + ", ".join(str(p) for p in tried),
-            found=("a file, no folder" if self.root.is_file() else "no such folder")
-            if inside is None
-            else f"there: {', '.join(inside) or 'nothing'}",
-            todo="pass data.root=<folder that holds PHOENIX-2014-T-release-v3>, or make a simulated one with "
-            "`slt-zoo simulate --corpus Phoenix14T --root DIR`",
+        todo = (
+            "pass data.root=<folder that holds PHOENIX-2014-T-release-v3>, or make a simulated one with "
+            "`slt-zoo simulate --corpus Phoenix14T --root DIR`"
         )
+        raise wrong_root(self.corpus, str(_annotation(Path(), "train")), self.root, tried, todo)
 
     def read_annotations(self, split: Split) -> Iterable[Sample]:
         """Samples of the split's ``.corpus.csv``, texts and glosses to the byte.

@@ -7,9 +7,12 @@ import json
 import logging
 import os
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
+from stat import S_ISDIR
 from typing import Any
 
+from slt_zoo.data.readers.lmdb_file import DATA_FILE
 from slt_zoo.files import write_atomically
 from slt_zoo.types import Media
 
@@ -49,7 +52,7 @@ class LengthCache:
             Exception: what ``measure`` raises; then nothing is kept.
         """
         try:
-            stat = os.stat(media.path)  # noqa: PTH116  # a path that names no file here may still be found by its reader
+            stat = _stat(media.path)  # a path that names no file here may still be found by its reader
         except (OSError, ValueError):
             return measure()
         part: tuple[Any, ...] = () if unit == "seconds" else (media.start, media.end, media.item)
@@ -76,6 +79,15 @@ class LengthCache:
             write_atomically(self.path, json.dumps({"lengths": entries}))
         except OSError as fault:
             log.info("lengths of media are not kept for the next run: %s", fault)
+
+
+def _stat(path: str) -> os.stat_result:
+    """Of a file, or of a folder, whose time changes with the names in it; an LMDB file is changed under its name."""
+    found = os.stat(path)  # noqa: PTH116  # no Path a sample
+    if S_ISDIR(found.st_mode):
+        with suppress(FileNotFoundError):
+            return os.stat(f"{path}/{DATA_FILE}")  # noqa: PTH116
+    return found
 
 
 def _load(path: Path) -> dict[str, _Entry]:

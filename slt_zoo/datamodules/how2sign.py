@@ -22,6 +22,7 @@ from slt_zoo.data.formats.how2sign import NAME, times_are_realigned
 from slt_zoo.data.locations import FolderTree, named_folder
 from slt_zoo.data.manifest import Manifest
 from slt_zoo.data.official import Entry, read_how2sign
+from slt_zoo.data.readers.lmdb_file import DATA_FILE
 from slt_zoo.errors import AnnotationError, ConfigError, DatasetNotFoundError, first_few
 from slt_zoo.types import InputSpec, Media, Sample, Split
 
@@ -231,7 +232,7 @@ class How2Sign(SLTDataModule):
             searches: dict[str, tuple[int, str, Callable[[Path], bool]]] = {
                 "videos": (1, ".mp4", lambda path: True),
                 "clips": (0, ".mp4", lambda path: True),
-                "images": (0, "", lambda path: _holds(path, _IMAGES)),
+                "images": (0, "", lambda path: _holds(path, (*_IMAGES, DATA_FILE))),
                 "poses": (0, "", lambda path: _holds(path, ("_keypoints.json",))),
             }
             column, suffix, fits = searches[kind]

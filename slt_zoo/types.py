@@ -78,6 +78,8 @@ class Media:
         extractor: id of what made features or poses.
         item: key of the sample inside a file that holds many.
         joined: further features of the same frames, put behind these along the width.
+        row_start: begin of the part in rows (frames, vectors) of the file, where these are counted and not seconds.
+        row_end: its end (exclusive).
     """
 
     path: str
@@ -91,6 +93,13 @@ class Media:
     extractor: str | None = None
     item: str | None = None
     joined: tuple[Media, ...] = ()
+    row_start: int | None = None
+    row_end: int | None = None
+
+    @property
+    def is_part(self) -> bool:
+        """Whether the sample is a part of what lies there, in seconds or in rows."""
+        return any(bound is not None for bound in (self.start, self.end, self.row_start, self.row_end))
 
 
 @dataclass(frozen=True, slots=True)

@@ -50,8 +50,8 @@ class SLTDataModule(LightningDataModule):
             A row is a frame, or a vector of features; counted before the model selects some.
         bucket: put training samples of like length into the same batch.
         num_workers: processes that read media.
-        poses: folder, file of many samples (``{split}`` in its name stands for the split) or store of poses, where they
-            do not lie in the corpus.
+        poses: folder, file of many samples, table of paths (``{split}`` in its name stands for the split) or store of
+            poses, where they do not lie in the corpus.
         features: folder, file or store of features, likewise: a path, or a name below the corpus's ``features``. A list
             of folders or files: their features of a sample are joined along the width, in this order.
         frames: folder of frames or videos, as far as the corpus says so; or a store of resized frames.
@@ -446,10 +446,9 @@ class SLTDataModule(LightningDataModule):
 
     def _check_kind(self, split: Split, kind: str) -> None:
         skip = split == "train" and self.on_bad_sample == "skip"
-        store = self.stores.get(kind)
-        missing = check_there(
-            self.manifest(split), kind, skip, lambda: self.media_advice(kind) if store is None else store.advice
-        )
+        store, look = self.stores.get(kind), self.finder.advice
+        advice = self.media_advice if store is None else lambda _: store.advice
+        missing = check_there(self.manifest(split), kind, skip, lambda: look(kind, split) or advice(kind))
         if missing:
             self._skip(split, missing, f"without {kind}")
         outside = check_segments(self.manifest(split), kind, self._lengths(split, kind), skip)

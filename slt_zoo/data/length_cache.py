@@ -54,7 +54,9 @@ class LengthCache:
             stat = _stat(media.path)  # a path that names no file here may still be found by its reader
         except (OSError, ValueError):
             return measure()
-        part = () if unit == "seconds" else (media.start, media.end, media.item)
+        part: tuple[Any, ...] = () if unit == "seconds" else (media.start, media.end, media.item)
+        if media.row_start is not None or media.row_end is not None:
+            part = (*part, media.row_start, media.row_end)
         if self._entries is None:
             self._entries = _load(self.path)
         path = os.path.relpath(media.path, self._root) if media.path.startswith(self._root) else media.path

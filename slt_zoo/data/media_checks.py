@@ -144,7 +144,7 @@ def check_feature_lengths(manifest: Manifest, samples: int = 8) -> None:
     pairs: dict[str, tuple[int, int]] = {}
     for sample in told[::step][:samples]:
         media = sample.media["features"]
-        if media.stride is None and media.start is None and media.end is None and Path(media.path).is_file():
+        if media.stride is None and not media.is_part and Path(media.path).is_file():
             try:
                 vectors = open_reader("features", media, sample_id=sample.id).num_frames
             except MediaError:

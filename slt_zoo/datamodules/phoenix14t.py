@@ -17,6 +17,7 @@ from lightning.pytorch.utilities import rank_zero_warn
 from slt_zoo.data.base import Expected, SLTDataModule
 from slt_zoo.data.locations import named_folder, wrong_root
 from slt_zoo.data.official import Entry, read_phoenix14t
+from slt_zoo.data.places import exists_for_a_split
 from slt_zoo.errors import DatasetNotFoundError, first_few
 from slt_zoo.types import Media, Sample, Split
 
@@ -154,7 +155,7 @@ class Phoenix14T(SLTDataModule):
         inside, official = self._folder / "features", self._folder / "features" / FRAMES
         if self.frames is not None:
             named = named_folder(self._folder, self.frames, "features")
-            return named if named is not None and named.exists() else inside / self.frames
+            return named if named is not None and exists_for_a_split(named) else inside / self.frames
         if official.is_dir():
             return official
         resized = sorted(path for path in inside.glob(FRAMES_RESIZED) if path.is_dir())

@@ -78,6 +78,8 @@ class Media:
         extractor: id of what made features or poses.
         item: key of the sample inside a file that holds many.
         joined: further features of the same frames, put behind these along the width.
+        row_start: begin of the part in rows (frames, vectors) of the file, where these are counted and not seconds.
+        row_end: its end (exclusive).
     """
 
     path: str
@@ -91,6 +93,13 @@ class Media:
     extractor: str | None = None
     item: str | None = None
     joined: tuple[Media, ...] = ()
+    row_start: int | None = None
+    row_end: int | None = None
+
+    @property
+    def is_part(self) -> bool:
+        """Whether the sample is a part of what lies there, in seconds or in rows."""
+        return any(bound is not None for bound in (self.start, self.end, self.row_start, self.row_end))
 
 
 @dataclass(frozen=True, slots=True)
@@ -367,7 +376,10 @@ class InputSpec:
             (where the pipeline makes none of the clip's labels, `slt_zoo.data.sign_segments.SignSegments` does).
         train: pipeline of the training split.
         evaluation: pipeline of every other use; draws nothing at random unless the model says so.
-        feature_id: id of the feature store that the recipe was made for.
+        feature_id: id of the store that the recipe was made for, of whatever is read: features, poses or frames.
+
+    Raises:
+        ConfigError: unknown names, or a ``feature_id`` where nothing is read.
     """
 
     modality: Modality = "features"
@@ -384,6 +396,10 @@ class InputSpec:
         for need in sorted(self.needs):
             if need not in NEEDS:
                 raise UnknownNameError("need of a model", need, NEEDS)
+        if self.feature_id is not None and self.modality == "none":
+            raise ConfigError(
+                "feature_id is the id of a store, and a model with modality='none' reads none", found=self.feature_id
+            )
 
 
 @dataclass(eq=False)

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from slt_zoo.errors import MediaError, SLTError
+from slt_zoo.errors import ConfigError, DatasetError, SLTError
 
 if TYPE_CHECKING:
     from slt_zoo.cli.score import References
@@ -32,7 +32,7 @@ def baselines(
         references: that are scored against.
         path: their file, beside which the training annotation may lie.
         train: annotation of train.
-        features: folder of ``.npy`` a sample, with or without a level for the split.
+        features: whatever ``data.features`` takes, by its path: a folder, a file of many samples, a store.
         question_only: run folder of a model that sees the question alone.
         split: that is scored.
         split_file: that says which samples are train, where one file holds several splits.
@@ -63,11 +63,11 @@ def baselines(
         yield name, None, "an annotation with glosses" if learnt else needs_train
     name = "train-nearest by features"
     if features is None or not learnt:
-        yield name, None, "--features DIR" if learnt else needs_train
+        yield name, None, "--features PLACE" if learnt else needs_train
     else:
         try:
-            yield name, _nearest_by_features(Path(features), ids, learnt, split), None
-        except MediaError as error:
+            yield name, _nearest_by_features(features, ids, learnt, split), None
+        except (DatasetError, ConfigError) as error:
             yield name, None, f"features of all samples: {error}".replace("\n", ";")
     if references.corpus is not None and not references.corpus.endswith("QA"):
         return
@@ -136,22 +136,12 @@ def _beside(references: References, path: str | None) -> list[Entry]:
     return []
 
 
-def _nearest_by_features(folder: Path, ids: list[str], learnt: list[Entry], split: str) -> dict[str, str]:
+def _nearest_by_features(place: str, ids: list[str], learnt: list[Entry], split: str) -> dict[str, str]:
     import numpy as np
-    from numpy.typing import NDArray
 
+    from slt_zoo.data.averages import AveragedFeatures
     from slt_zoo.metrics.baselines import nearest_by_vector
 
-    def mean(sample_id: str, its_split: str) -> NDArray[np.float32]:
-        places = (folder / its_split / f"{sample_id}.npy", folder / f"{sample_id}.npy")
-        path = next((p for p in places if p.is_file()), None)
-        if path is None:
-            raise MediaError("a sample has no features", where=" or ".join(map(str, places)))
-        array = np.load(path, allow_pickle=False)
-        if array.ndim != 2 or not len(array) or not np.isfinite(array).all():
-            raise MediaError("features must be (T, D), finite and not empty", where=path, found=f"shape {array.shape}")
-        average: NDArray[np.float32] = array.astype(np.float32).mean(0)
-        return average
-
-    wanted = {i: mean(i, split) for i in ids}
-    return nearest_by_vector(wanted, np.stack([mean(e.id, "train") for e in learnt]), [e.text for e in learnt])
+    features = AveragedFeatures(place)
+    wanted = {i: features.of(i, split) for i in ids}
+    return nearest_by_vector(wanted, np.stack([features.of(e.id, "train") for e in learnt]), [e.text for e in learnt])

@@ -16,6 +16,9 @@ __all__ = ["Words", "explain", "parse_error"]
 _EXTRAS = {"tensorboard": "tensorboard", "tensorboardX": "tensorboard"}
 
 
+_SIMULATE = "`slt-zoo simulate --corpus Phoenix14T --root DIR` makes a simulated one to try"
+
+
 class Words(argparse.ArgumentParser):
     """An argument parser that answers a misspelt option or choice with the nearest one."""
 
@@ -49,15 +52,18 @@ def parse_error(message: str, command: str, known: set[str]) -> ConfigError:
         return ConfigError(
             f"`slt-zoo {command}` needs a model and a corpus",
             todo="name a recipe, --config zoo:<model>/<corpus> (`slt-zoo list recipes`), "
-            "or the classes, --model CLASS --data CLASS",
+            f"or the classes, --model CLASS --data CLASS; and the folder of the corpus, --data.root DIR ({_SIMULATE})",
         )
-    if needed := re.search(r"class_path '([\w.]+)':\s+the following arguments are required: ([\w, ]+)", message):
+    needed = re.search(r"class_path '([\w.]+)':\s+the following arguments are required: ([\w, ]+)", message)
+    if needed and "SLTDataModule" not in needed[1]:
         group = "data" if 'key "data"' in message else "model"
         options = " ".join(f"--{group}.{name.strip()} VALUE" for name in needed[2].split(","))
         return ConfigError(
             f"{needed[1].rpartition('.')[2]} needs {needed[2]}",
-            todo=f"pass {options}" + (": the folder of the corpus" if needed[2] == "root" else ""),
+            todo=f"pass {options}" + (f": the folder of the corpus; {_SIMULATE}" if needed[2] == "root" else ""),
         )
+    if nameless := re.search(r"class_path 'slt_zoo\.[\w.]*(SLTModule|SLTDataModule)'", message):
+        return _nothing_below(command, nameless[1])
     hints = []
     for option in re.findall(r"(--[\w.]+)", message) if "nrecognized" in message else []:
         near = nearest(option, known, cutoff=0.75)
@@ -69,6 +75,17 @@ def parse_error(message: str, command: str, known: set[str]) -> ConfigError:
     if not hints:
         return ConfigError(short, todo=help_)
     return ConfigError(hints[0], found=short.splitlines()[-1].strip(), todo="; ".join(hints[1:]) or help_)
+
+
+def _nothing_below(command: str, base: str) -> ConfigError:
+    """For arguments of a class that nobody named: those of an overlay without a recipe below it."""
+    what, option = ("model", "--model CLASS") if base == "SLTModule" else ("corpus", "--data CLASS")
+    return ConfigError(
+        f"no {what} is named: an overlay, such as zoo:sign_attention/tiny, goes on top of a recipe and is none itself",
+        expected=f"a recipe before the overlay (`slt-zoo list recipes`), or {option} before it; and --data.root DIR",
+        todo=f"slt-zoo {command} --config zoo:sign_attention/synthetic --config zoo:sign_attention/tiny "
+        f"--data.root DIR, for example; {_SIMULATE}",
+    )
 
 
 def explain(error: BaseException) -> SLTError | None:

@@ -113,7 +113,7 @@ def _parse(words: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--seed", type=int, default=0, help="of the bootstrap (%(default)s)")
     parser.add_argument("--with-baselines", action="store_true", help="rows of what a system must beat")
     parser.add_argument("--train", metavar="FILE", help="annotation of train for the baselines; default: beside R")
-    parser.add_argument("--features", metavar="DIR", help="features (.npy a sample) for the nearest training sample")
+    parser.add_argument("--features", metavar="PLACE", help="for the nearest training sample; as data.features")
     parser.add_argument("--question-only", metavar="RUN", help="run folder of a model that sees the question alone")
     parser.add_argument(
         "--external", nargs="+", metavar="NAME=FILE", default=[], help="scores of each sentence by BLEURT, COMET, ..."

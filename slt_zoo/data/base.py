@@ -24,8 +24,7 @@ from slt_zoo.data.media_finder import FilesOf, MediaFinder, check_timing
 from slt_zoo.data.places import exists_for_a_split
 from slt_zoo.data.published import Expected, differences
 from slt_zoo.data.samplers import TrainBatches, TrainLoader
-from slt_zoo.data.stores import Store
-from slt_zoo.data.stores.attached import attach, check_feature_id, compare_with_corpus, find_stores, refuse_timing
+from slt_zoo.data.stores import Store, attached
 from slt_zoo.data.stores.naming import extract_command
 from slt_zoo.data.subsets import choose_share, choose_subset, empty_texts, incomplete, without
 from slt_zoo.data.time_segments import check_segments
@@ -47,11 +46,12 @@ class SLTDataModule(LightningDataModule):
         root: folder of the corpus.
         batch_size: samples a training batch, on each process.
         eval_batch_size: samples a batch elsewhere; ``batch_size`` by default.
-        frames_per_batch: budget instead of ``batch_size``: longest sample times samples of a training batch.
+        frames_per_batch: budget instead of ``batch_size``, in rows: longest sample times samples of a training batch.
+            A row is a frame, or a vector of features; counted before the model selects some.
         bucket: put training samples of like length into the same batch.
         num_workers: processes that read media.
-        poses: folder, file of many samples (``{split}`` in its name stands for the split) or store of poses, where they
-            do not lie in the corpus.
+        poses: folder, file of many samples, table of paths (``{split}`` in its name stands for the split) or store of
+            poses, where they do not lie in the corpus.
         features: folder, file or store of features, likewise: a path, or a name below the corpus's ``features``. A list
             of folders or files: their features of a sample are joined along the width, in this order.
         frames: folder of frames or videos, as far as the corpus says so; or a store of resized frames.
@@ -201,12 +201,13 @@ class SLTDataModule(LightningDataModule):
         split = as_split(split)
         if split not in self._manifests:
             samples = (
-                replace(s, media=attach(self.locate(s), self.stores, s.id)) for s in self.read_annotations(split)
+                replace(s, media=attached.attach(self.locate(s), self.stores, s.id))
+                for s in self.read_annotations(split)
             )
             manifest = Manifest(samples, corpus=self.corpus, split=split)
             self.annotation_hashes[split] = known = manifest.annotation_hash  # of the whole split, unlike a subset's
             for store in self.stores.values():
-                compare_with_corpus(store, manifest, known, self.simulated, self.media_settings())
+                attached.compare_with_corpus(store, manifest, known, self.simulated, self.media_settings())
             self._compare_with_published(manifest)
             for oddity in report_texts(manifest):
                 rank_zero_warn(oddity)
@@ -216,9 +217,9 @@ class SLTDataModule(LightningDataModule):
     @cached_property
     def stores(self) -> dict[str, Store]:
         """The stores that ``features``, ``poses`` and ``frames`` name, by kind of media."""
-        named = {"features": self.features, "pose": self.poses, "frames": self.frames}
-        stores = find_stores(self.corpus_folder(), named)
-        refuse_timing(stores.get("features"), self.finder.stride, self.finder.window)
+        named = {kind: getattr(self, argument) for kind, argument in attached.ARGUMENTS.items()}
+        stores = attached.find_stores(self.corpus_folder(), named)
+        attached.refuse_timing(stores.get("features"), self.finder.stride, self.finder.window)
         return stores
 
     def facts(self) -> DataFacts:
@@ -247,10 +248,10 @@ class SLTDataModule(LightningDataModule):
         if spec != self._spec:
             self._spec = spec
         splits = list(dict.fromkeys(splits))
-        if spec.feature_id is not None and spec.modality == "features":
-            where = (self.corpus, str(self.root), self.media_settings(), splits)
-            command = extract_command(spec.feature_id, *where)
-            check_feature_id(spec.feature_id, self.stores.get("features"), self.features, model, command)
+        if spec.feature_id is not None:
+            command = extract_command(spec.feature_id, self.corpus, str(self.root), self.media_settings(), splits)
+            named = getattr(self, attached.ARGUMENTS[spec.modality])
+            attached.check_feature_id(spec, self.stores, named, model, command)
         for split in splits:
             self._leave_out_empty(split, spec)
             self._skip_empty(split, spec)
@@ -445,10 +446,9 @@ class SLTDataModule(LightningDataModule):
 
     def _check_kind(self, split: Split, kind: str) -> None:
         skip = split == "train" and self.on_bad_sample == "skip"
-        store = self.stores.get(kind)
-        missing = check_there(
-            self.manifest(split), kind, skip, lambda: self.media_advice(kind) if store is None else store.advice
-        )
+        store, look = self.stores.get(kind), self.finder.advice
+        advice = self.media_advice if store is None else lambda _: store.advice
+        missing = check_there(self.manifest(split), kind, skip, lambda: look(kind, split) or advice(kind))
         if missing:
             self._skip(split, missing, f"without {kind}")
         outside = check_segments(self.manifest(split), kind, self._lengths(split, kind), skip)

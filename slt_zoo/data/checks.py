@@ -13,7 +13,15 @@ from slt_zoo.data.stores.streamed import is_url
 from slt_zoo.errors import ConfigError, DatasetError, first_few
 from slt_zoo.types import InputSpec
 
-__all__ = ["check_needs", "check_splits_apart", "find_missing_media", "is_empty", "report_texts", "shared_texts"]
+__all__ = [
+    "check_needs",
+    "check_splits_apart",
+    "find_missing_media",
+    "has_odd_spaces",
+    "is_empty",
+    "report_texts",
+    "shared_texts",
+]
 
 ZERO_WIDTH = "\u200b"
 
@@ -21,6 +29,11 @@ ZERO_WIDTH = "\u200b"
 def is_empty(value: str | Sequence[str] | None) -> bool:
     """Whether a text has nothing but white space, or there are no glosses."""
     return not (value.replace(ZERO_WIDTH, "").strip() if isinstance(value, str) else value)
+
+
+def has_odd_spaces(text: str) -> bool:
+    """Whether a text has outer, doubled, no-break or zero-width spaces."""
+    return text != " ".join(text.split()) or ZERO_WIDTH in text
 
 
 def check_needs(manifest: Manifest, spec: InputSpec, model: str, root: str) -> None:
@@ -107,7 +120,7 @@ def find_missing_media(manifest: Manifest, modality: str) -> tuple[list[str], st
 def report_texts(manifest: Manifest) -> list[str]:
     """What is odd about the texts of a split, each a sentence; nothing is changed: references are the annotation's."""
     texts: list[str] = manifest.column("text")
-    odd = [i for i, t in zip(manifest.ids, texts, strict=True) if t and (t != " ".join(t.split()) or ZERO_WIDTH in t)]
+    odd = [i for i, t in zip(manifest.ids, texts, strict=True) if has_odd_spaces(t)]
     empty = [i for i, t in zip(manifest.ids, texts, strict=True) if is_empty(t)]
     decomposed = [i for i, t in zip(manifest.ids, texts, strict=True) if not unicodedata.is_normalized("NFC", t)]
     name = f"{manifest.corpus} {manifest.split}"

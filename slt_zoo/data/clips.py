@@ -19,6 +19,7 @@ from slt_zoo.data.retry import retry_read
 from slt_zoo.data.samplers import Key
 from slt_zoo.data.selection import effective_fps
 from slt_zoo.data.sign_segments import SignSegments
+from slt_zoo.data.stores import Store, open_store
 from slt_zoo.data.workers import give_back_memory
 from slt_zoo.errors import ConfigError, MediaError, UnfitSampleError, first_few, one_line
 from slt_zoo.types import Batch, Clip, InputSpec, Media, Sample
@@ -196,24 +197,32 @@ class ClipDataset(Dataset[Clip]):
         return batch
 
     def lengths(self, cache: LengthCache) -> list[int]:
-        """Source frames of each sample: as declared, else as the file says; characters where only text is read.
+        """Rows of each sample before the model selects: frames, or vectors of features; characters of text alone.
+
+        A store's manifest says them; frames and poses have as many as declared. Else the file says it: what the
+        annotation declares are frames of the video, and an extractor makes fewer vectors of them.
 
         Args:
             cache: of what files said before.
         """
-        lengths = [self._length(sample, cache) for sample in self.manifest]
+        stores: dict[str, Store] = {}
+        lengths = [self._length(sample, cache, stores) for sample in self.manifest]
         cache.save()
         return lengths
 
-    def _length(self, sample: Sample, cache: LengthCache) -> int:
-        if self.spec.modality == "none":
+    def _length(self, sample: Sample, cache: LengthCache, stores: dict[str, Store]) -> int:
+        kind = self.spec.modality
+        if kind == "none":
             return max(1, len(sample.text))
-        media = sample.media[self.spec.modality]
-        if media.num_frames is not None:
+        media = sample.media[kind]
+        if media.extractor is not None and media.item is not None:  # both are said by a store alone
+            if media.path not in stores:
+                stores[media.path] = open_store(media.path)
+            return stores[media.path].num_rows(media.item)
+        if media.num_frames is not None and kind != "features":
             return media.num_frames
 
         def measure() -> int:
-            kind = self.spec.modality
             return retry_read(lambda: open_reader(kind, media, sample_id=sample.id).num_frames, f"sample {sample.id}")
 
         try:

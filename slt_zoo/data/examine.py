@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from slt_zoo.data.base import SLTDataModule
-from slt_zoo.data.checks import ZERO_WIDTH, is_empty, report_texts, shared_texts
+from slt_zoo.data.checks import has_odd_spaces, is_empty, report_texts, shared_texts
 from slt_zoo.data.examine_media import look_at_media
 from slt_zoo.data.examine_tokenizer import load_pieces, unwritable
 from slt_zoo.data.manifest import Manifest
@@ -136,7 +136,7 @@ def _texts(result: Examination, data: SLTDataModule, manifest: Manifest) -> None
     texts: list[str] = manifest.column("text")
     empty = [i for i, t in zip(manifest.ids, texts, strict=True) if is_empty(t)]
     known = [i for i in empty if i in data.empty_in_release]
-    odd = sum(bool(t) and (t != " ".join(t.split()) or ZERO_WIDTH in t) for t in texts)
+    odd = sum(map(has_odd_spaces, texts))
     told = any("hold UTF-8 that was read" in f.text and f.split == manifest.split for f in result.findings)
     mojibake = 0 if told else sum("\u00e2\u0080" in t or "\u00c3" in t for t in texts)
     repeated = len(texts) - len(set(texts))

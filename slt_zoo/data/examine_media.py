@@ -90,7 +90,7 @@ def _open_some(found: MediaFindings, manifest: Manifest, kind: str, missing: set
         except (DatasetError, OSError) as error:
             found.faults.append(one_line(error))
             continue
-        if media.start is None and media.end is None and not media.stride and kind != "features":
+        if not media.is_part and not media.stride and kind != "features":
             found.frames[sample_id] = count
             if media.num_frames is not None and media.num_frames != count:
                 found.faults.append(f"sample {sample_id}: {media.num_frames} frames annotated, {count} found")

@@ -7,10 +7,13 @@ import json
 import logging
 import os
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
+from stat import S_ISDIR
 from typing import Any
 
-from slt_zoo.files import write_atomically
+from slt_zoo.data.readers.lmdb_file import DATA_FILE
+from slt_zoo.files import cache_folder, write_atomically
 from slt_zoo.types import Media
 
 __all__ = ["LengthCache"]
@@ -37,8 +40,7 @@ class LengthCache:
     def __init__(self, annotation_hash: str, kind: str, root: Path) -> None:
         self._root = str(root.resolve())
         name = hashlib.sha256("\n".join((annotation_hash, kind, self._root)).encode()).hexdigest()[:32]
-        folder = Path(os.environ.get("SLT_ZOO_CACHE", "~/.cache/slt_zoo")).expanduser()
-        self.path = folder / "lengths" / f"{name}.json"
+        self.path = cache_folder("lengths") / f"{name}.json"
         self._entries: dict[str, _Entry] | None = None  # not read yet
         self._new: dict[str, _Entry] = {}
 
@@ -49,10 +51,12 @@ class LengthCache:
             Exception: what ``measure`` raises; then nothing is kept.
         """
         try:
-            stat = os.stat(media.path)  # noqa: PTH116  # a path that names no file here may still be found by its reader
+            stat = _stat(media.path)  # a path that names no file here may still be found by its reader
         except (OSError, ValueError):
             return measure()
-        part = () if unit == "seconds" else (media.start, media.end, media.item)
+        part: tuple[Any, ...] = () if unit == "seconds" else (media.start, media.end, media.item)
+        if media.row_start is not None or media.row_end is not None:
+            part = (*part, media.row_start, media.row_end)
         if self._entries is None:
             self._entries = _load(self.path)
         path = os.path.relpath(media.path, self._root) if media.path.startswith(self._root) else media.path
@@ -74,6 +78,15 @@ class LengthCache:
             write_atomically(self.path, json.dumps({"lengths": entries}))
         except OSError as fault:
             log.info("lengths of media are not kept for the next run: %s", fault)
+
+
+def _stat(path: str) -> os.stat_result:
+    """Of a file, or of a folder, whose time changes with the names in it; an LMDB file is changed under its name."""
+    found = os.stat(path)  # noqa: PTH116  # no Path a sample
+    if S_ISDIR(found.st_mode):
+        with suppress(FileNotFoundError):
+            return os.stat(f"{path}/{DATA_FILE}")  # noqa: PTH116
+    return found
 
 
 def _load(path: Path) -> dict[str, _Entry]:

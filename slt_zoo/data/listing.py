@@ -11,7 +11,7 @@ from pathlib import Path
 
 from slt_zoo.errors import MediaError, MissingMediaError, first_few, nearest
 
-__all__ = ["FolderIndex", "is_folder", "require_path"]
+__all__ = ["FolderIndex", "is_folder", "require_path", "what_is_there"]
 
 log = logging.getLogger(__name__)
 
@@ -88,12 +88,19 @@ def require_path(path: str, sample_id: str) -> Path:
     raise MissingMediaError(
         f"sample {sample_id}: {path!r} does not exist",
         where=None if path.isascii() else f"in ASCII: {path!a}",
-        found=_what_is_there(wanted, index),
+        found=what_is_there(wanted, index),
     )
 
 
-def _what_is_there(wanted: Path, index: FolderIndex) -> str:
+def what_is_there(wanted: Path, index: FolderIndex | None = None) -> str:
+    """Names in the place of a path that is not there: those like it, in whatever container; else some.
+
+    Args:
+        wanted: the path.
+        index: of its folder.
+    """
     folder = wanted.parent
+    index = index or FolderIndex(folder)
     if not folder.is_dir():
         while not folder.is_dir() and folder != folder.parent:
             folder = folder.parent

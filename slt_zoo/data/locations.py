@@ -9,9 +9,9 @@ from pathlib import Path
 
 from slt_zoo.data.listing import is_folder
 from slt_zoo.data.places import exists_for_a_split
-from slt_zoo.errors import ConfigError, DatasetError
+from slt_zoo.errors import ConfigError, DatasetError, DatasetNotFoundError
 
-__all__ = ["FolderTree", "as_list", "named_folder", "named_places", "one_or_several"]
+__all__ = ["FolderTree", "as_list", "named_folder", "named_places", "names_in", "one_or_several", "wrong_root"]
 
 
 def named_folder(corpus: Path, name: str | None, *below: str) -> Path | None:
@@ -55,6 +55,46 @@ def one_or_several(features: str | Sequence[str] | None) -> str | list[str] | No
             todo="data.features='[phoenix14t.pami0.{split}, phoenix14t.pami1.{split}]', or one place",
         )
     return names if len(names) > 1 else names[0]
+
+
+def names_in(folder: Path) -> str:
+    """What a message says of a folder that something is not in: its first eight names, or why it has none."""
+    if not folder.is_dir():
+        return "a file, no folder" if folder.is_file() else "no such folder"
+    try:
+        names = sorted(path.name for path in folder.iterdir())
+    except OSError as cause:
+        return f"it cannot be listed: {cause.strerror or cause}"
+    return f"there: {', '.join(names[:8]) or 'nothing'}" + (f" and {len(names) - 8} more" if len(names) > 8 else "")
+
+
+def wrong_root(
+    corpus: str,
+    what: str,
+    root: Path,
+    tried: Sequence[Path],
+    todo: str,
+    *,
+    below: bool = False,
+    found: str | None = None,
+) -> DatasetNotFoundError:
+    """A root below which the annotation is not: where it was looked for, and what is there instead.
+
+    Args:
+        corpus: its name.
+        what: was looked for.
+        root: as given.
+        tried: folders that were looked in.
+        todo: what to pass instead.
+        below: all folders below these were looked in too.
+        found: what is there; the names in the root by default.
+    """
+    return DatasetNotFoundError(
+        f"{corpus}: no {what} under {str(root)!r}",
+        where=f"looked in {', '.join(map(str, tried))}{' and the folders below it' if below else ''}",
+        found=found or names_in(root),
+        todo=todo,
+    )
 
 
 class FolderTree:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import re
 from collections.abc import Callable, Mapping
 from itertools import pairwise
@@ -10,16 +11,16 @@ from pathlib import Path
 from lightning.pytorch.utilities import rank_zero_warn
 
 from slt_zoo.data.checks import find_missing_media
-from slt_zoo.data.listing import require_path
+from slt_zoo.data.listing import require_path, what_is_there
 from slt_zoo.data.manifest import Manifest
 from slt_zoo.data.readers import open_reader
+from slt_zoo.data.readers.image_sources import open_images
 from slt_zoo.errors import MediaError, MissingMediaError, first_few
 from slt_zoo.types import Sample
 
 __all__ = ["check_feature_lengths", "check_there", "first_look", "frame_size_hint", "too_short_for_ctc"]
 
 _SIZE = re.compile(r"(\d{2,4})x(\d{2,4})")
-_IMAGES = (".png", ".jpg", ".jpeg")
 
 
 def too_short_for_ctc(
@@ -80,7 +81,7 @@ def check_there(manifest: Manifest, kind: str, skip: bool, advice: Callable[[], 
     raise MissingMediaError(
         f"{manifest.corpus} {manifest.split}: {len(missing)} of {len(manifest)} samples have no {kind}",
         where=example,
-        found=f"missing for {first_few(missing)}",
+        found=f"missing for {first_few(missing)}" + ("" if example is None else f"; {what_is_there(Path(example))}"),
         todo=advice() + on,
     )
 
@@ -109,19 +110,22 @@ def frame_size_hint(manifest: Manifest) -> str | None:
         stated = _SIZE.findall(media.path[: -len(sample.id)])
         try:
             folder = require_path(media.path, sample.id)
-            path = min((p for p in folder.iterdir() if p.suffix.lower() in _IMAGES), default=None)
-            if not stated or path is None:
+            if not stated or not folder.is_dir():
                 return None
-            with Image.open(path) as image:
-                found = image.size
+            images = open_images(folder, sample.id)
+            with images.opened() as image_of:
+                first = image_of(0)
+                file = io.BytesIO(first) if isinstance(first, bytes) else first
+                with Image.open(file, formats=("PNG", "JPEG")) as image:
+                    found = image.size
         except (OSError, MediaError, Image.DecompressionBombError):
             return None  # the reader says it, when the sample's turn comes
         width, height = (int(n) for n in stated[-1])
         if found == (width, height):
             return None
         return (
-            f"expected {width}x{height}, as the folder is called, got {found[0]}x{found[1]} ({str(path)!r}): a resized "
-            f"copy? data.frames=<folder> takes another"
+            f"expected {width}x{height}, as the folder is called, got {found[0]}x{found[1]} ({images.name(0)}): a "
+            f"resized copy? data.frames=<folder> takes another"
         )
     return None
 
@@ -140,7 +144,7 @@ def check_feature_lengths(manifest: Manifest, samples: int = 8) -> None:
     pairs: dict[str, tuple[int, int]] = {}
     for sample in told[::step][:samples]:
         media = sample.media["features"]
-        if media.stride is None and media.start is None and media.end is None and Path(media.path).is_file():
+        if media.stride is None and not media.is_part and Path(media.path).is_file():
             try:
                 vectors = open_reader("features", media, sample_id=sample.id).num_frames
             except MediaError:

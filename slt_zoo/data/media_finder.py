@@ -8,9 +8,10 @@ from pathlib import Path
 
 from slt_zoo.data.boundaries import fixed_length
 from slt_zoo.data.bundles import Bundle, find_bundle
+from slt_zoo.data.media_tables import MediaTable, find_table
 from slt_zoo.data.places import Place, find_place
 from slt_zoo.data.readers import VIDEO_SUFFIXES
-from slt_zoo.errors import ConfigError
+from slt_zoo.errors import ConfigError, MediaError
 from slt_zoo.types import Media, Sample, Split
 
 __all__ = ["SUFFIXES", "FilesOf", "MediaFinder", "check_timing"]
@@ -44,6 +45,8 @@ class MediaFinder:
     window: int | None = None
     _bundles: dict[tuple[str, Path, Split], Bundle | None] = field(default_factory=dict, init=False, repr=False)
     _places: dict[tuple[str, Path, Split], Place | None] = field(default_factory=dict, init=False, repr=False)
+    _tables: dict[tuple[str, Path, Split], MediaTable | None] = field(default_factory=dict, init=False, repr=False)
+    _lacking: dict[tuple[str, Path, Split], list[str]] = field(default_factory=dict, init=False, repr=False)
 
     def find(
         self,
@@ -58,13 +61,13 @@ class MediaFinder:
 
         A file (or folder) a sample is looked for in the folder of the split first, then a file of many samples in
         ``place``, then a file a sample in ``place``. A file a sample need not be there: its path says where it should
-        be.
+        be. A table says where each file lies, see `find_table`.
 
         Args:
             kind: one of `SUFFIXES`.
-            place: folder; or a file of many samples, with ``{split}`` in its name where there is one a split. Several:
-                the sample is joined from all of them, and one that lacks it makes it missing. For segments also
-                ``fixed-<k>``, which is no place.
+            place: folder; or a file of many samples or a table, with ``{split}`` in its name where there is one a
+                split. Several: the sample is joined from all of them, and one that lacks it makes it missing. For
+                segments also ``fixed-<k>``, which is no place.
             sample: whose media.
             layout: of ``.npy`` poses, where the number of points does not tell it.
             files: finds files of one sample, where a corpus has folders of its own.
@@ -74,11 +77,16 @@ class MediaFinder:
             return None
         if not isinstance(place, Path):
             parts = [self.find(kind, one, sample, layout, files, other_names) for one in place]
-            there = [part for part in parts if part is not None]
-            return replace(there[0], joined=tuple(there[1:])) if len(there) == len(parts) else None
+            return _joined([part for part in parts if part is not None], len(parts), sample)
         if kind == "segments" and fixed_length(str(place)) is not None:
             return Media(str(place), num_frames=sample.meta.get("num_frames"))
         key = (kind, place, sample.split)
+        if key not in self._tables:
+            of_files = kind != "segments"  # boundaries are read whole, whatever part a table would name
+            self._tables[key] = find_table(place, sample.split, kind, SUFFIXES[kind]) if of_files else None
+        table = self._tables[key]
+        if table is not None:
+            return self._in_table(table, key, sample, layout, other_names)
         if files is None and key not in self._places:
             self._places[key] = find_place(place, sample.split, SUFFIXES[kind])
         one = self._places.get(key)
@@ -95,6 +103,26 @@ class MediaFinder:
             return None if found is None else self._media(kind, *found, sample, layout)
         return None if one is None else self._media(kind, one.path(sample.id, other_names), one.suffix, sample, layout)
 
+    def advice(self, kind: str, split: Split) -> str | None:
+        """What tables of a kind have instead of the samples that they lack; None: there is no table that lacks any."""
+        told = [
+            table.lacks(self._lacking[key])
+            for key, table in self._tables.items()
+            if table is not None and key[0] == kind and key[2] == split and key in self._lacking
+        ]
+        return "; ".join(told) or None
+
+    def _in_table(
+        self, table: MediaTable, key: tuple[str, Path, Split], sample: Sample, layout: str | None, names: Sequence[str]
+    ) -> Media | None:
+        part, kind = table.find((sample.id, *names)), key[0]
+        if part is None:
+            self._lacking.setdefault(key, []).append(sample.id)
+            return None
+        suffix = next((s for s in SUFFIXES[kind] if s and part.path.lower().endswith(s)), "")
+        bounds = {name: getattr(part, name) for name in ("start", "end", "row_start", "row_end")}
+        return replace(self._media(kind, part.path, suffix, sample, layout), **bounds)
+
     def _media(
         self, kind: str, path: str, suffix: str, sample: Sample, layout: str | None, item: str | None = None
     ) -> Media:
@@ -108,6 +136,18 @@ class MediaFinder:
             window=self.window if of_features else None,
             item=item,
         )
+
+
+def _joined(parts: list[Media], wanted: int, sample: Sample) -> Media | None:
+    if len(parts) < wanted:
+        return None
+    if len({(part.start, part.end, part.row_start, part.row_end) for part in parts}) > 1:
+        raise MediaError(
+            "tables of features that are to be joined name different parts of their files",
+            where=f"sample {sample.id}, " + " and ".join(repr(part.path) for part in parts),
+            expected="the same begin and end in all of them",
+        )
+    return replace(parts[0], joined=tuple(parts[1:]))
 
 
 def _layout(path: str, suffix: str, given: str | None) -> str | None:

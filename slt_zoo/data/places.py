@@ -17,10 +17,25 @@ from slt_zoo.errors import MediaError
 if TYPE_CHECKING:  # the types that travel load torch, which simulating does without
     from slt_zoo.types import Split
 
-__all__ = ["SPLIT_MARK", "Place", "exists_for_a_split", "find_place", "names_of", "suffixes_in"]
+__all__ = [
+    "PREFIX",
+    "SPLIT_MARK",
+    "Place",
+    "exists_for_a_split",
+    "find_place",
+    "names_of",
+    "prefix_place",
+    "suffixes_in",
+    "words_of",
+]
 
 SPLIT_MARK = "{split}"
 """Stands for the split in the path of a file of many samples."""
+
+PREFIX = 5
+"""Characters of a name that name its folder, where there is one a prefix."""
+
+_DEV = ("dev", "val", "valid", "validation")
 
 
 @dataclass(frozen=True)
@@ -31,11 +46,13 @@ class Place:
         folder: holds one file (or folder) a sample.
         suffix: behind the id; empty for folders.
         names: of the files with this suffix, sorted; none for folders.
+        prefixed: each lies in a folder that is called like the first 5 characters of its name; ``names`` is empty.
     """
 
     folder: Path
     suffix: str
     names: tuple[str, ...] = field(default=(), repr=False)
+    prefixed: bool = False
 
     def path(self, sample_id: str, other_names: Sequence[str] = ()) -> str:
         """Where the sample's file should be: ``<id><suffix>``, or with a postfix that all files of the folder share.
@@ -47,6 +64,8 @@ class Place:
             sample_id: of the sample.
             other_names: what programs call it; looked for, in this order, where there is no file of the id.
         """
+        if self.prefixed:
+            return str(self.folder / sample_id[:PREFIX] / f"{sample_id}{self.suffix}")
         for name in (sample_id, *other_names):
             postfix = self._postfix(name)
             if postfix is not None:
@@ -77,13 +96,18 @@ def names_of(split: Split) -> tuple[str, ...]:
     return (split, "val") if split == "dev" else (split,)
 
 
+def words_of(split: Split) -> tuple[str, ...]:
+    """What a split is called in the names of tables, which people choose."""
+    return _DEV if split == "dev" else (split,)
+
+
 def exists_for_a_split(place: Path) -> bool:
     """Whether a path is there, or a path with ``{split}`` for one of the splits."""
-    return any(Path(str(place).replace(SPLIT_MARK, name)).exists() for name in ("train", "dev", "val", "test"))
+    return any(Path(str(place).replace(SPLIT_MARK, name)).exists() for name in ("train", *_DEV, "test"))
 
 
 def find_place(root: Path, split: Split, suffixes: Sequence[str]) -> Place | None:
-    """Look for ``<root>/<split>/<id><suffix>``, then ``<root>/<id><suffix>``.
+    """Look for ``<root>/<split>/<id><suffix>``, then ``<root>/<id><suffix>``; in each also for a level of prefixes.
 
     Args:
         root: the folder.
@@ -97,10 +121,41 @@ def find_place(root: Path, split: Split, suffixes: Sequence[str]) -> Place | Non
         if not folder.is_dir():
             continue
         found = suffixes_in(folder)
+        prefixed = _with_prefixes(folder, found, suffixes)
+        if prefixed is not None:
+            return prefixed
         for suffix in suffixes:
             if suffix in found and not (suffix == "" and folder == root and (root / split).is_dir()):
                 return Place(folder, suffix, tuple(sorted(found[suffix])) if suffix else ())
     return None
+
+
+def _with_prefixes(folder: Path, found: dict[str, list[str]], suffixes: Sequence[str]) -> Place | None:
+    """``<folder>/<first 5 characters>/<id><suffix>``, as ssvp_slt has it; None: the folder is none of these.
+
+    All that is there must be folders with names of 5 characters, and what the first of them holds must begin with its
+    name, so that a folder of frames whose sample has such a name stays the folder of this sample.
+    """
+    names = sorted(name for name in found.get("", ()) if not name.startswith("."))
+    odd = not names or any(len(name) != PREFIX or name in ("train", *_DEV) for name in names)
+    if odd or any(suffix and not name.startswith(".") for suffix, others in found.items() for name in others):
+        return None
+    return prefix_place(folder, names[0], suffixes)
+
+
+def prefix_place(folder: Path, prefix: str, suffixes: Sequence[str]) -> Place | None:
+    """The place of files in folders of prefixes, as one of these folders has them; None: that one has none."""
+    try:
+        with os.scandir(folder / prefix) as entries:
+            there = {
+                "" if is_folder(e) else os.path.splitext(e.name)[1]  # noqa: PTH122  # no Path a file
+                for e in entries
+                if e.name.startswith(prefix)
+            }
+    except OSError:  # not there, a file, or what may not be listed
+        return None
+    suffix = next((s for s in suffixes if s in there), None)
+    return None if suffix is None else Place(folder, suffix, prefixed=True)
 
 
 def suffixes_in(folder: Path) -> dict[str, list[str]]:

@@ -16,12 +16,14 @@ from lightning.pytorch.utilities import rank_zero_warn
 
 from slt_zoo.data.annotations import read_text
 from slt_zoo.data.base import Expected, SLTDataModule
-from slt_zoo.data.checks import ZERO_WIDTH
+from slt_zoo.data.checks import has_odd_spaces
 from slt_zoo.data.formats.questions import GENERATED, Asked, by_id, read_questions
+from slt_zoo.data.locations import names_in
 from slt_zoo.data.official import Entry
+from slt_zoo.data.places import SPLIT_MARK, names_of
 from slt_zoo.data.question_rules import generate_question
-from slt_zoo.errors import AnnotationError, ConfigError, DatasetNotFoundError, UnknownNameError, first_few
-from slt_zoo.types import InputSpec, Sample, Split
+from slt_zoo.errors import AnnotationError, ConfigError, DatasetError, DatasetNotFoundError, UnknownNameError, first_few
+from slt_zoo.types import SPLITS, InputSpec, Sample, Split
 
 __all__ = ["QuestionCorpus"]
 
@@ -35,10 +37,10 @@ class QuestionCorpus(SLTDataModule):
 
     Args:
         root: of the parent corpus.
-        questions: file, or folder with ``train``, ``dev`` and ``test`` as ``.txt`` (the released format) or ``.jsonl``
-            (the interchange format); by default the folder ``questions`` in the corpus, and where that has no file of
-            a split, as with ``"generated"``: made from the translation by a rule, with a warning. Results with them
-            are not comparable.
+        questions: file (``{split}`` in its name stands for the split), or folder with ``train``, ``dev`` and ``test``
+            as ``.txt`` (the released format) or ``.jsonl`` (the interchange format); by default the folder
+            ``questions`` in the corpus, and where that has no file of a split, as with ``"generated"``: made from the
+            translation by a rule, with a warning. Results with them are not comparable.
         empty_question: what an empty question is to a model that needs one: an error, or kept as it is. Training
             samples with one are left out with ``on_bad_sample="skip"`` where it would be an error.
         base: arguments of the parent corpus.
@@ -88,16 +90,41 @@ class QuestionCorpus(SLTDataModule):
         path, asked = self._asked(split, *place)
         joined = {s.id: asked[s.id] for s in samples if s.id in asked}
         if not joined:
-            raise AnnotationError(
-                f"{self.corpus}: no sample of {split} has a question",
-                where=path,
-                found=f"{len(asked)} questions of other samples, first {first_few(list(asked), 2)}",
-                todo="is it the file of another split or corpus?",
-            )
+            raise self._nothing_of(split, path, asked)
         for oddity in self._oddities(samples, asked, joined):
             rank_zero_warn(f"{self.corpus} {split}: {oddity} ({path.name})")
         self._generated[split] = sum(row.source == GENERATED for row in joined.values())
         return [_with(s, row.question, row.source, row.num_frames) if (row := joined.get(s.id)) else s for s in samples]
+
+    def _nothing_of(self, split: Split, path: Path, asked: Mapping[str, Asked]) -> AnnotationError:
+        """Says of which splits the questions of a file are instead."""
+        counts = self._counts(path, asked)
+        first = f", first {first_few(list(asked), 2)}" if asked else ""
+        told = ", ".join(f"{count} of {name}" for name, count in counts.items())
+        return AnnotationError(
+            f"{self.corpus}: no sample of {split} has a question",
+            where=path,
+            found=f"questions of other splits: {told}" if told else f"{len(asked)} questions of other samples{first}",
+            todo=f"add those of {split} to the file, or name one file a split, as in data.questions='DIR/{SPLIT_MARK}"
+            f"{path.suffix}'; data.questions={GENERATED} makes all by a rule, and results with them are not comparable"
+            if told
+            else "is it the file of another split or corpus?",
+        )
+
+    def _counts(self, path: Path, asked: Mapping[str, Asked]) -> dict[Split, int]:
+        """How many questions of each split a file has; the released format does not say it, so ids tell."""
+        if read_text(path).lstrip().startswith("{"):
+            rows = read_questions(path, self.language)
+            counts = {split: sum(row.split == split for row in rows) for split in SPLITS}
+        else:
+            counts = {}
+            for split in SPLITS:
+                try:
+                    samples = super().read_annotations(split)
+                except DatasetError:
+                    continue  # a split that is not there
+                counts[split] = sum(sample.id in asked for sample in samples)
+        return {split: count for split, count in counts.items() if count}
 
     def _generate(self, samples: list[Sample], split: Split) -> list[Sample]:
         self._generated[split] = len(samples)
@@ -123,7 +150,7 @@ class QuestionCorpus(SLTDataModule):
         surplus = [row.id for row in asked.values() if row.id not in joined and row.split is not None]
         other = [s.id for s in samples if s.id in joined and joined[s.id].text != s.text]
         rates = [i for i, row in joined.items() if row.fps is not None and row.fps != self.fps]
-        odd = [i for i, r in joined.items() if r.question != " ".join(r.question.split()) or ZERO_WIDTH in r.question]
+        odd = [i for i, r in joined.items() if has_odd_spaces(r.question)]
         empty = [i for i, row in joined.items() if not row.question.strip()]
         made = [i for i, row in joined.items() if row.source == GENERATED]
         told = {
@@ -170,7 +197,9 @@ class QuestionCorpus(SLTDataModule):
         given = self._question_folder()
         if given.is_file():
             return given, False
-        places = _names(given, split)
+        one_a_split = SPLIT_MARK in str(given)
+        marked = [Path(str(given).replace(SPLIT_MARK, name)) for name in names_of(split)]
+        places = marked if one_a_split else _names(given, split)
         found = [path for path in places if path.is_file()]
         if len(found) == 1:
             return found[0], True
@@ -183,12 +212,11 @@ class QuestionCorpus(SLTDataModule):
             )
         if self.questions is None:
             return None
-        inside = sorted(p.name for p in given.iterdir())[:8] if given.is_dir() else None
         raise DatasetNotFoundError(
             f"{self.corpus}: no questions of {split}",
             where=given,
             expected=" or ".join(path.name for path in places),
-            found="no such folder" if inside is None else f"there: {', '.join(inside) or 'nothing'}",
+            found=names_in(given.parent if one_a_split else given),
             todo="pass data.questions=<file or folder>; data.questions=generated makes some by a rule, and results "
             "with them are not comparable",
         )

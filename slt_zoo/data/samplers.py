@@ -30,9 +30,9 @@ class TrainBatches(DistributedSampler[list[Key]]):
     Args:
         num_samples: size of the split.
         batch_size: samples a batch (the last of an epoch may be smaller).
-        frames_per_batch: budget of frames instead: a batch is full when its longest sample times their number
+        frames_per_batch: budget of rows instead: a batch is full when its longest sample times their number
             would pass it.
-        lengths: frames of each sample; needed for a budget and for buckets.
+        lengths: rows of each sample (frames, or vectors of features); needed for a budget and for buckets.
         bucket: sort samples of like length into the same batch (within a window of 50 batches).
         chunks: which file each sample comes from, where files are fetched from afar: samples of a few files are then
             mixed with each other, so that a file is fetched once an epoch and may go.

@@ -42,7 +42,7 @@ class Segments:
 def compare_segments(
     manifest: Manifest, kind: str, cache: LengthCache | None = None, missing: Collection[str] = ()
 ) -> Segments:
-    """Every sample whose media have a begin or an end, each file asked once.
+    """Every sample that is a part of its media, in seconds or in rows, each file asked once.
 
     Args:
         manifest: of the split.
@@ -53,14 +53,16 @@ def compare_segments(
     found, lengths = Segments(), dict[str, float | None]()
     for sample in manifest:
         media = sample.media.get(kind)
-        if media is None or (media.end is None and media.start is None) or sample.id in missing:
+        if media is None or not media.is_part or sample.id in missing:
             continue
         if media.path not in lengths:
             lengths[media.path] = _asked(kind, media, sample.id, cache, found)
-        length, start = lengths[media.path], media.start or 0
-        if length is None or (start < length and (media.end or 0) <= length + _SLACK):
+        start, end, slack, unit = _bounds(media)
+        length = lengths[media.path]
+        if length is None or (start < length and (end or 0) <= length + slack):
             continue
-        where = f"{sample.id} {start:g}-{length if media.end is None else media.end:g} s of {length:.2f} s"
+        whole = f"{length:.{0 if unit == 'rows' else 2}f}"
+        where = f"{sample.id} {start:g}-{length if end is None else end:g} {unit} of {whole} {unit}"
         if start < length:
             found.cut[sample.id] = where
         elif _refused(kind, media, sample.id):
@@ -68,6 +70,17 @@ def compare_segments(
     if cache is not None:
         cache.save()
     return found
+
+
+def _bounds(media: Media) -> tuple[float, float | None, float, str]:
+    """Begin, end, how much it may end behind the file, and what these are counted in."""
+    if _in_rows(media):
+        return media.row_start or 0, media.row_end, 0, "rows"
+    return media.start or 0, media.end, _SLACK, "s"
+
+
+def _in_rows(media: Media) -> bool:
+    return media.row_start is not None or media.row_end is not None
 
 
 def check_segments(manifest: Manifest, kind: str, cache: LengthCache, skip: bool) -> list[str]:
@@ -96,13 +109,19 @@ def check_segments(manifest: Manifest, kind: str, cache: LengthCache, skip: bool
 
 def _asked(kind: str, media: Media, sample_id: str, cache: LengthCache | None, found: Segments) -> float | None:
     def measure() -> float | None:
-        return retry_read(lambda: _seconds(kind, media, sample_id), f"sample {sample_id}")
+        ask = _count if _in_rows(media) else _seconds
+        return retry_read(lambda: ask(kind, media, sample_id), f"sample {sample_id}")
 
+    whole, unit = replace(media, row_start=None, row_end=None), "rows" if _in_rows(media) else "seconds"
     try:
-        return measure() if cache is None else cache.ask(media, "seconds", measure)
+        return measure() if cache is None else cache.ask(whole, unit, measure)
     except (DatasetError, OSError) as error:
         found.unknown[sample_id] = f"cannot read the length of {media.path!r}: {one_line(error)}"
         return None
+
+
+def _count(kind: str, media: Media, sample_id: str) -> int:
+    return open_reader(kind, replace(media, row_start=None, row_end=None), sample_id=sample_id).num_frames
 
 
 def _seconds(kind: str, media: Media, sample_id: str) -> float | None:

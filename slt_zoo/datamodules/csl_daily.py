@@ -16,6 +16,7 @@ from lightning.pytorch.utilities import rank_zero_warn
 
 from slt_zoo.data.base import Expected, SLTDataModule
 from slt_zoo.data.formats.csl_daily import read_csl_list
+from slt_zoo.data.locations import wrong_root
 from slt_zoo.data.manifest import annotation_hash
 from slt_zoo.data.official import (
     Entry,
@@ -122,15 +123,8 @@ class CSLDaily(SLTDataModule):
         for folder in tried:
             if any(_find(folder, f"split_1{part}.txt") for part in ("", *(f"_{s}" for s in SPLITS))):
                 return folder
-        inside = sorted(p.name for p in self.root.iterdir())[:8] if self.root.is_dir() else None
-        raise DatasetNotFoundError(
-            f"{self.corpus}: no sentence_label/split_1.txt under {str(self.root)!r}",
-            where="looked in " + ", ".join(str(p) for p in tried),
-            found=("a file, no folder" if self.root.is_file() else "no such folder")
-            if inside is None
-            else f"there: {', '.join(inside) or 'nothing'}",
-            todo="pass data.root=<folder that holds sentence_label>; the corpus is given out on a signed agreement",
-        )
+        todo = "pass data.root=<folder that holds sentence_label>; the corpus is given out on a signed agreement"
+        raise wrong_root(self.corpus, "sentence_label/split_1.txt", self.root, tried, todo)
 
     def read_annotations(self, split: Split) -> Iterable[Sample]:
         """Samples of the split in the order of the split file; those without annotation are told and left out.

@@ -17,7 +17,7 @@ from typing import Any, ClassVar, Literal
 from lightning.pytorch.utilities import rank_zero_warn
 
 from slt_zoo.data.base import Expected, SLTDataModule
-from slt_zoo.data.locations import FolderTree, named_folder
+from slt_zoo.data.locations import FolderTree, named_folder, wrong_root
 from slt_zoo.data.official import Entry, read_gsl, read_gsl_list
 from slt_zoo.data.places import suffixes_in
 from slt_zoo.errors import AnnotationError, ConfigError, DatasetNotFoundError, first_few
@@ -109,16 +109,8 @@ class GSL(SLTDataModule):
     def _find(self, what: str, fits: re.Pattern[str]) -> Path:
         paths = self._tree.files(lambda name: fits.fullmatch(name) is not None)
         if not paths:
-            if self.root.is_dir():
-                found = f"there: {', '.join(sorted(p.name for p in self.root.iterdir())[:8]) or 'nothing'}"
-            else:
-                found = "a file, no folder" if self.root.is_file() else "no such folder"
-            raise DatasetNotFoundError(
-                f"{self.corpus} (Greek Sign Language): no {what} under {str(self.root)!r}",
-                where=f"searched {self.root} and the folders below it",
-                found=found,
-                todo="pass data.root=<folder that holds GSL_continuous and GSL_continuous_files>",
-            )
+            todo = "pass data.root=<folder that holds GSL_continuous and GSL_continuous_files>"
+            raise wrong_root(f"{self.corpus} (Greek Sign Language)", what, self.root, [self.root], todo, below=True)
         if len({path.read_bytes() for path in paths}) > 1:
             raise DatasetNotFoundError(
                 f"{self.corpus}: {len(paths)} files for {what} that differ",
@@ -238,7 +230,8 @@ class GSL(SLTDataModule):
         if suffix is None:
             return None
         take, sentence = sample.id.split("/")
-        home = takes[suffix].get(take) or folder / str(sample.meta["scenario"]) / take
+        others = (known[take] for known in takes.values() if take in known)  # of other containers: said to lack it
+        home = takes[suffix].get(take) or next(others, folder / str(sample.meta["scenario"]) / take)
         return str(home / f"{sentence}{suffix}"), suffix
 
     def _takes_in(self, folder: Path) -> dict[str, dict[str, Path]]:

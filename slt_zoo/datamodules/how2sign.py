@@ -19,9 +19,10 @@ from lightning.pytorch.utilities import rank_zero_warn
 
 from slt_zoo.data.base import Expected, SLTDataModule
 from slt_zoo.data.formats.how2sign import NAME, times_are_realigned
-from slt_zoo.data.locations import FolderTree, named_folder
+from slt_zoo.data.locations import FolderTree, named_folder, wrong_root
 from slt_zoo.data.manifest import Manifest
 from slt_zoo.data.official import Entry, read_how2sign
+from slt_zoo.data.readers.lmdb_file import DATA_FILE
 from slt_zoo.errors import AnnotationError, ConfigError, DatasetNotFoundError, first_few
 from slt_zoo.types import InputSpec, Media, Sample, Split
 
@@ -112,13 +113,12 @@ class How2Sign(SLTDataModule):
                 found[match[1] is not None].append(path)
         paths = found[True] if self.cut == "realigned" else found[False] or found[True]
         if not paths:
-            raise DatasetNotFoundError(
-                f"{self.corpus}: no how2sign_realigned_{name}.csv under {str(self.root)!r}",
-                where=f"searched {self.root} and the folders below it",
-                found=self._what_is_there(found[False]),
-                todo="pass data.root=<folder above annotation and videos>"
-                + ("; data.cut=clips takes the original times" if found[False] else ""),
-            )
+            todo, there = "pass data.root=<folder above annotation and videos>", None
+            if found[False]:
+                todo += "; data.cut=clips takes the original times"
+                there = f"only the file of the original times, {found[False][0]}"
+            what = f"how2sign_realigned_{name}.csv"
+            raise wrong_root(self.corpus, what, self.root, [self.root], todo, below=True, found=there)
         if len({path.read_bytes() for path in paths}) > 1:
             raise DatasetNotFoundError(
                 f"{self.corpus}: {len(paths)} annotations of {split} that differ",
@@ -126,13 +126,6 @@ class How2Sign(SLTDataModule):
                 todo="pass a data.root that holds one of them",
             )
         return paths[0]
-
-    def _what_is_there(self, original: list[Path]) -> str:
-        if original:
-            return f"only the file of the original times, {original[0]}"
-        if not self.root.is_dir():
-            return "a file, no folder" if self.root.is_file() else "no such folder"
-        return f"there: {', '.join(sorted(p.name for p in self.root.iterdir())[:8]) or 'nothing'}"
 
     def read_annotations(self, split: Split) -> Iterable[Sample]:
         """Samples of the split's CSV, texts to the byte unless ``repair_text``.
@@ -231,7 +224,7 @@ class How2Sign(SLTDataModule):
             searches: dict[str, tuple[int, str, Callable[[Path], bool]]] = {
                 "videos": (1, ".mp4", lambda path: True),
                 "clips": (0, ".mp4", lambda path: True),
-                "images": (0, "", lambda path: _holds(path, _IMAGES)),
+                "images": (0, "", lambda path: _holds(path, (*_IMAGES, DATA_FILE))),
                 "poses": (0, "", lambda path: _holds(path, ("_keypoints.json",))),
             }
             column, suffix, fits = searches[kind]

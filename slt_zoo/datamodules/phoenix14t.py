@@ -15,8 +15,9 @@ from typing import Any, ClassVar
 from lightning.pytorch.utilities import rank_zero_warn
 
 from slt_zoo.data.base import Expected, SLTDataModule
-from slt_zoo.data.locations import named_folder
+from slt_zoo.data.locations import named_folder, wrong_root
 from slt_zoo.data.official import Entry, read_phoenix14t
+from slt_zoo.data.places import exists_for_a_split
 from slt_zoo.errors import DatasetNotFoundError, first_few
 from slt_zoo.types import Media, Sample, Split
 
@@ -107,16 +108,11 @@ class Phoenix14T(SLTDataModule):
         for folder in tried:
             if any(_annotation(folder, split).is_file() for split in ("train", "dev", "test")):
                 return folder
-        inside = sorted(p.name for p in self.root.iterdir())[:8] if self.root.is_dir() else None
-        raise DatasetNotFoundError(
-            f"{self.corpus}: no {_annotation(Path(), 'train')} under {str(self.root)!r}",
-            where="looked in " + ", ".join(str(p) for p in tried),
-            found=("a file, no folder" if self.root.is_file() else "no such folder")
-            if inside is None
-            else f"there: {', '.join(inside) or 'nothing'}",
-            todo="pass data.root=<folder that holds PHOENIX-2014-T-release-v3>, or make a simulated one with "
-            "`slt-zoo simulate --corpus Phoenix14T --root DIR`",
+        todo = (
+            "pass data.root=<folder that holds PHOENIX-2014-T-release-v3>, or make a simulated one with "
+            "`slt-zoo simulate --corpus Phoenix14T --root DIR`"
         )
+        raise wrong_root(self.corpus, str(_annotation(Path(), "train")), self.root, tried, todo)
 
     def read_annotations(self, split: Split) -> Iterable[Sample]:
         """Samples of the split's ``.corpus.csv``, texts and glosses to the byte.
@@ -159,7 +155,7 @@ class Phoenix14T(SLTDataModule):
         inside, official = self._folder / "features", self._folder / "features" / FRAMES
         if self.frames is not None:
             named = named_folder(self._folder, self.frames, "features")
-            return named if named is not None and named.exists() else inside / self.frames
+            return named if named is not None and exists_for_a_split(named) else inside / self.frames
         if official.is_dir():
             return official
         resized = sorted(path for path in inside.glob(FRAMES_RESIZED) if path.is_dir())

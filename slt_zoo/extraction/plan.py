@@ -8,7 +8,7 @@ from typing import Any, Literal
 from torch import nn
 
 from slt_zoo.data.frame_transforms import CropFrames
-from slt_zoo.data.pose_layouts import named_points
+from slt_zoo.data.pose_layouts import LAYOUTS, POINT_SETS, named_points
 from slt_zoo.data.readers.images import FrameSize
 from slt_zoo.data.stores.manifest import Extraction
 from slt_zoo.data.stores.naming import extraction_id
@@ -149,6 +149,8 @@ def _check_numbers(options: ExtractOptions) -> None:
 
 def _pose(options: ExtractOptions, example: Sample | None) -> Plan:
     if options.points is not None:
+        if options.points not in POINT_SETS | LAYOUTS:
+            raise UnknownNameError("choice of points for --points", options.points, POINT_SETS | LAYOUTS)
         points = named_points(options.points)
     elif example is None:
         raise ConfigError("which points are there is not known", todo="name a point set with --points")

@@ -19,7 +19,7 @@ from slt_zoo.data.readers.images import FrameSize
 from slt_zoo.data.retry import retry_read
 from slt_zoo.data.stores.writer import Record
 from slt_zoo.data.transforms import ChoosePoints
-from slt_zoo.errors import MediaError, SLTError
+from slt_zoo.errors import ConfigError, MediaError, SLTError
 from slt_zoo.types import Clip, Media, Sample, Split, TransformClip
 
 __all__ = ["ReadFrames", "ReadPose", "ReadSample", "SamplesToRead", "Unread"]
@@ -104,7 +104,11 @@ class ReadPose:
         reader = open_reader("pose", sample.media["pose"], sample_id=sample.id)
         clip = Clip(sample, **_read("pose", sample, reader, torch.arange(0, reader.num_frames, self.stride)))
         if self.chosen and self.points is not None:
-            clip = ChoosePoints(self.points)(clip, _NO_DRAWS)
+            try:
+                clip = ChoosePoints(self.points)(clip, _NO_DRAWS)
+            except ConfigError as fault:  # it speaks of a model's points
+                todo = "choose others with --points, or leave it out: all points of the files"
+                raise MediaError(fault.what, expected=fault.expected, found=fault.found, todo=todo) from fault
         elif clip.points != self.points:
             raise MediaError(
                 "the poses have other points than those before",

@@ -33,7 +33,7 @@ class FrameEncoder(nn.Module):
         max_frames: frames of one pass, in evaluation; all at once in training.
 
     Raises:
-        ConfigError: timm knows no such encoder.
+        ConfigError: timm knows no such encoder, or its weights cannot be fetched.
         CheckpointMismatchError: names or shapes of the weights differ.
     """
 
@@ -85,6 +85,7 @@ class S3DEncoder(nn.Module):
         max_frames: frames of one pass, in evaluation, without the overlap; all at once in training.
 
     Raises:
+        ConfigError: the weights cannot be fetched.
         CheckpointMismatchError: names or shapes of the weights differ.
     """
 
@@ -105,7 +106,11 @@ class S3DEncoder(nn.Module):
 
         if max_frames < self.stride:
             raise ConfigError(f"max_frames must be at least {self.stride} for S3D", found=max_frames)
-        whole = _seeded(seed, lambda: s3d(weights=S3D_Weights.KINETICS400_V1 if pretrained else None))
+        offered = S3D_Weights.KINETICS400_V1 if pretrained else None
+        try:
+            whole = _seeded(seed, lambda: s3d(weights=offered))
+        except OSError as cause:
+            raise _not_fetched("torchvision's weights of S3D", S3D_Weights.KINETICS400_V1.url, cause) from cause
         if weights is not None:
             with_head = any(name.startswith("features.") for name in weights)
             _load_strictly(whole if with_head else whole.features, weights, "torchvision's S3D")
@@ -200,6 +205,19 @@ def _create_timm(name: str, pretrained: bool) -> Any:
         return timm.create_model(name, pretrained=pretrained, num_classes=0)
     except RuntimeError as cause:
         raise ConfigError(f"timm cannot make {name!r}: {cause}") from cause
+    except OSError as cause:
+        config = timm.get_pretrained_cfg(name)
+        raise _not_fetched(f"timm's weights of {name!r}", (config and config.hf_hub_id) or name, cause) from cause
+
+
+def _not_fetched(what: str, where: str, cause: OSError) -> ConfigError:
+    return ConfigError(
+        f"{what} cannot be fetched",
+        where=where,
+        found=(str(cause).splitlines() or [type(cause).__name__])[0],
+        todo="is there a network? Without one, fetch the file elsewhere and pass it: slt-zoo extract --weights FILE "
+        "in the place of --pretrained (weights= in Python)",
+    )
 
 
 def _without(weights: Mapping[str, Tensor], prefixes: tuple[str, ...]) -> dict[str, Tensor]:

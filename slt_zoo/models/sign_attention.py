@@ -190,7 +190,7 @@ class SignAttention(SLTModule):
         target: what is produced, ``"gloss"`` or ``"text"``.
         level: a text is cut into ``"word"`` or ``"char"`` (Chinese has no spaces between words); glosses into words.
         modality: ``"pose"``, or ``"features"`` of any width.
-        feature_id: id of the store that the features must come from (``slt-zoo extract`` prints it); None: any.
+        feature_id: id of the store that what is read must come from (``slt-zoo extract`` prints it); None: any.
         d_model: width H; the paper looks at 16 and 32.
         nhead: attention heads.
         dim_feedforward: width of the feed-forward blocks; it holds most of the weights.

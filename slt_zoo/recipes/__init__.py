@@ -13,7 +13,7 @@ from typing import Any
 
 import yaml
 
-from slt_zoo.errors import ConfigError, UnknownNameError
+from slt_zoo.errors import ConfigError, UnknownNameError, nearest
 
 __all__ = ["PREFIX", "Recipe", "all_recipes", "overlay", "overlays", "phases_of", "resolve"]
 
@@ -97,8 +97,7 @@ def phases_of(name: str) -> list[Recipe]:
     short = name.removeprefix(PREFIX)
     phases = [r for r in all_recipes() if f"{r.model}/{r.corpus}" == short]
     if not phases:
-        known = sorted({f"{PREFIX}{r.model}/{r.corpus}" for r in all_recipes()})
-        raise UnknownNameError("recipe", name, known, todo="`slt-zoo list recipes` shows all")
+        raise _unknown(name, sorted({f"{PREFIX}{r.model}/{r.corpus}" for r in all_recipes()}))
     return phases
 
 
@@ -121,4 +120,15 @@ def resolve(name: str, phase: str | None = None) -> tuple[Path, str]:
     if name.removeprefix(PREFIX).count("/") == 1 and any(n.startswith(name + "/") for n in recipes):
         last = phases_of(name)[-1]
         return last.path, last.name
-    raise UnknownNameError("recipe", name, [*recipes, *overlays()], todo="`slt-zoo list recipes` shows all")
+    raise _unknown(name, list(recipes))
+
+
+def _unknown(name: str, known: list[str]) -> ConfigError:
+    """Recipes and overlays are told apart: an overlay alone is nothing that runs."""
+    there = f"`slt-zoo list recipes` shows all. Overlays go on top of a recipe: {', '.join(overlays())}"
+    if name in overlays():
+        return ConfigError(f"{name} is an overlay and no recipe", todo=f"name the recipe below it; {there}")
+    near = nearest(name, overlays(), n=1, cutoff=0.9)
+    if near:
+        there = f"or is the overlay {near[0]!r} meant? {there}"
+    return UnknownNameError("recipe", name, known, todo=there)

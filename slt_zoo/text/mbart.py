@@ -234,7 +234,7 @@ def load_mbart(model: MBartForConditionalGeneration, source: str | Path, codec: 
 
 def mbart_hash(source: str | Path) -> str:
     """SHA-256 of the weights of a folder or hub name, as `load_mbart` records it."""
-    return _sha256(_weight_files(source))
+    return _sha256(weight_files(source))
 
 
 @contextmanager

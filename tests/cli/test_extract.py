@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 import time
+import urllib.error
 from pathlib import Path
 
 import numpy as np
@@ -305,6 +306,7 @@ class TestRefused:
             (["--encoder", NET, "--seed", "0", "--points", "hands42"], "does not take --points"),
             (["--encoder", "pose", "--frame-size", "10"], "does not take --frame-size"),
             (["--encoder", "pose", "--points", "hand42"], "did you mean 'hands42'"),
+            (["--encoder", "pose", "--points", "12"], "for --points '12'"),
             (["--encoder", "frames"], "pass --frame-size"),
             (["--encoder", "frames", "--frame-size", "1", "2", "3"], "one or two numbers"),
             (["--encoder", NET, "--seed", "0", "--dtype", "float61"], "did you mean 'float16'"),
@@ -320,6 +322,28 @@ class TestRefused:
         status, said = extract(encoder=words)
         assert status == 2 and told in said, said
         assert not (tmp_path / "s").exists()
+
+    def test_points_that_the_files_have_not(self, extract):
+        status, said = extract(encoder=["--encoder", "pose", "--points", "openpose137"])
+        assert status == 2 and "83 of 137 points are not among the 56" in said
+        assert "choose others with --points" in said and "model.points" not in said
+
+    @pytest.mark.parametrize("encoder", [NET, "s3d"])
+    def test_weights_that_cannot_be_fetched(self, extract, encoder, monkeypatch, tmp_path):
+        import torch.hub
+
+        def no_network(*_, **__):
+            raise urllib.error.URLError("Name or service not known")
+
+        monkeypatch.setattr(torch.hub, "download_url_to_file", no_network)
+        monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+        monkeypatch.setenv("TORCH_HOME", str(tmp_path / "torch"))
+        monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path / "hub"))
+        status, said = extract(encoder=["--encoder", encoder, "--pretrained"])
+        assert (
+            status == 2 and "cannot be fetched" in said and "--weights FILE" in said and "is there a network?" in said
+        )
+        assert "check the path" not in said and "Traceback" not in said
 
     def test_a_corpus_without_the_media(self, extract, root):
         shutil.rmtree(Phoenix14T(str(root)).corpus_folder() / "features" / "fullFrame-210x260px" / "dev")

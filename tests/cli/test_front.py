@@ -53,6 +53,22 @@ def test_show(capsys):
     assert "zoo:sign_attention/phoenix14t" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("words", [["show"], ["fit", "--config"], ["run"]], ids=" ".join)
+def test_overlays_are_no_recipes(words, capsys):
+    assert main([*words, "zoo:sign_attention/tinny"]) == 2
+    message = capsys.readouterr().err
+    expected = next(line for line in message.splitlines() if "Expected" in line)
+    meant = message.partition("did you mean ")[2].partition("?")[0]
+    assert "zoo:sign_attention/synthetic" in expected and "tiny" not in expected and "tiny" not in meant
+    assert "or is the overlay 'zoo:sign_attention/tiny' meant?" in message
+    assert "Overlays go on top of a recipe: zoo:sign_attention/tiny" in message
+
+
+def test_an_overlay_is_not_run_alone(capsys):
+    assert main(["run", "zoo:sign_attention/tiny", "--data.root", "x"]) == 2
+    assert "zoo:sign_attention/tiny is an overlay and no recipe" in capsys.readouterr().err
+
+
 def test_recipe_names():
     path, name = recipes.resolve("zoo:sign_attention/synthetic")
     assert name == "zoo:sign_attention/synthetic/translate" and path.is_file()

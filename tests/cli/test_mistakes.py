@@ -82,6 +82,17 @@ def test_what_is_missing_is_named(capsys):
 
 
 @pytest.mark.parametrize(
+    ("words", "what"), [([], "no model is named"), (["--model", "SignAttention"], "no corpus is named")]
+)
+def test_an_overlay_alone(words, what, capsys):
+    assert main(["fit", *words, "--config", "zoo:sign_attention/tiny"]) == 2
+    message = capsys.readouterr().err
+    assert what in message and "--data.root DIR" in message and "slt-zoo simulate" in message
+    assert "slt-zoo fit --config zoo:sign_attention/synthetic --config zoo:sign_attention/tiny" in message
+    assert "`slt-zoo list recipes`" in message and "SLTModule" not in message and "SLTDataModule" not in message
+
+
+@pytest.mark.parametrize(
     ("words", "told"),
     [
         ("simulate --sead 3 --root x", "--seed"),

@@ -18,6 +18,7 @@ from slt_zoo.data import clips, retry, time_segments
 from slt_zoo.data.manifest import Manifest
 from slt_zoo.data.readers import open_reader
 from slt_zoo.errors import MediaError
+from slt_zoo.files import cache_folder
 from slt_zoo.testing import simulated
 from slt_zoo.types import Media, Sample
 
@@ -104,6 +105,13 @@ def test_a_disk_that_is_away_for_a_moment_is_asked_again(root, monkeypatch):
 
     monkeypatch.setattr(clips, "open_reader", failing)
     assert lengths(root) == first and not faults
+
+
+def test_all_that_is_kept_lies_in_one_folder(monkeypatch, tmp_path):
+    assert cache_folder("lengths") == tmp_path / "cache/lengths"
+    for unset in ("", None):
+        monkeypatch.delenv("SLT_ZOO_CACHE") if unset is None else monkeypatch.setenv("SLT_ZOO_CACHE", unset)
+        assert cache_folder("stream") == Path.home() / ".cache/slt_zoo/stream"
 
 
 def how2sign(root: Path, **times: list[tuple[float, float]]) -> Path:

@@ -19,6 +19,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from lmdb_folders import details_of, write_lmdb
 from PIL import Image
 from safetensors.numpy import save_file
 
@@ -84,6 +85,13 @@ def picture(path: Path) -> None:
     Image.fromarray(RNG.integers(0, 255, (16, 16, 3), dtype=np.uint8)).save(path)
 
 
+def database(path: Path) -> None:
+    image = path.with_name("image.jpg")
+    picture(image)
+    write_lmdb(path.parent, [image.read_bytes()] * 2, details_of(2, "a"))
+    image.unlink()
+
+
 def video(path: Path) -> None:
     with av.open(str(path), "w") as container:
         stream = container.add_stream("mpeg4", rate=25)
@@ -108,6 +116,7 @@ FILES: dict[str, tuple[str, Callable[[Path], None]]] = {
     "json/a_000000000000_keypoints.json": ("pose", keypoints),
     "png/images0001.png": ("frames", picture),
     "jpg/000000.jpg": ("frames", picture),
+    "lmdb/data.mdb": ("frames", database),
     "a.mp4": ("frames", video),
     "a.mkv": ("frames", video),
 }

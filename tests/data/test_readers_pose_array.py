@@ -55,8 +55,31 @@ def test_array_persons(tmp_path):
     array[:, 1, :, 2] = 0.9
     got = read(save(tmp_path / "a.npy", array))
     assert torch.equal(got["pose"], torch.from_numpy(array[:, 1, :, :2]))
-    mediapipe = np.random.default_rng(0).normal(size=(5, 2, 543, 3)).astype(np.float32)
-    assert torch.equal(read(save(tmp_path / "b.npy", mediapipe))["pose"], torch.from_numpy(mediapipe[:, 0]))
+
+
+@pytest.mark.parametrize("dims", [2, 3])
+def test_array_persons_without_confidence(tmp_path, dims):
+    """Who signs would be a guess; where the others are missing throughout, it is none."""
+    mediapipe = np.random.default_rng(0).normal(size=(5, 2, 543, dims)).astype(np.float32)
+    with pytest.raises(MediaError, match="2 persons without confidence") as error:
+        read(save(tmp_path / "b.npy", mediapipe))
+    for part in ("s1", "b.npy", f"(5, 2, 543, {dims})", "the highest is taken", "numpy.save"):
+        assert part in str(error.value)
+    mediapipe[:, 0] = np.nan
+    assert torch.equal(read(save(tmp_path / "c.npy", mediapipe))["pose"], torch.from_numpy(mediapipe[:, 1]))
+    alone = mediapipe[:, 1:]
+    assert torch.equal(read(save(tmp_path / "d.npy", alone))["pose"], torch.from_numpy(alone[:, 0]))
+    mediapipe[:] = np.nan
+    with pytest.raises(MediaError, match="no point is valid"):
+        read(save(tmp_path / "e.npy", mediapipe))
+
+
+def test_openpose_persons_without_confidence(tmp_path):
+    array = np.random.default_rng(0).uniform(1, 200, (5, 3, 137, 2)).astype(np.float32)
+    with pytest.raises(MediaError, match="3 persons without confidence"):
+        read(save(tmp_path / "a.npy", array))
+    array[:, [0, 2]] = 0  # how that program has a person who is not there
+    assert torch.equal(read(save(tmp_path / "b.npy", array))["pose"], torch.from_numpy(array[:, 1]))
 
 
 def test_array_missing_is_nan(tmp_path, caplog):

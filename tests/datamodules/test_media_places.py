@@ -101,6 +101,22 @@ def test_a_postfix_that_all_files_share(corpus, tmp_path):
         data.bind(FEATURES, ["test"])  # which of the two it is would be a guess
 
 
+def test_a_missing_file_has_its_near_ones_named(corpus, tmp_path):
+    """Also those of another container, in a folder of mixed ones."""
+    data = corpus(poses=str(tmp_path))
+    gone, other, *_ = data.manifest("train").ids
+    for sample, ending in ((other, ".pose"), (gone, "_v2.npy"), (gone, ".txt")):
+        path = tmp_path / f"{sample}{ending}"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+    with pytest.raises(MissingMediaError, match="samples have no pose") as error:
+        data = corpus(poses=str(tmp_path))
+        data.bind(POSE, ["train"])
+    shown = str(error.value).partition("similar names there: ")[2]
+    name = gone.rpartition("/")[2]
+    assert f"{name}.txt" in shown and f"{name}_v2.npy" in shown and f"missing for {gone}" in str(error.value)
+
+
 def in_one_file(made, path, container):
     """All samples of a split in a file."""
     arrays = made if isinstance(made, list) else [made]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import ClassVar
 
 import pytest
@@ -72,6 +73,44 @@ def test_files_with_negative_questions_are_refused(corpus):
     (corpus / "questions/dev.txt").write_text("dev/a-1 am montag regen%REGEN%Was%nein%x%nein", "utf-8")
     with pytest.raises(AnnotationError, match="line 1: 6 fields between '%'"):
         Phoenix14TQA(str(corpus)).manifest("dev")
+
+
+def as_json(sample_id, split):
+    keys = {"num_frames": None, "fps": None, "language": "de", "question_source": "human"}
+    return json.dumps({"id": sample_id, "split": split, "question": "Was kommt", "text": "x", **keys})
+
+
+@pytest.mark.parametrize("ending", [".txt", ".jsonl"])
+def test_one_file_that_has_not_all_splits(corpus, ending):
+    annotations = corpus / "annotations/manual"
+    for split, count in (("train", 2), ("test", 1)):
+        rows = [f"{split}-{i}|x|-1|-1|Signer01|REGEN|regen" for i in range(count)]
+        (annotations / f"PHOENIX-2014-T.{split}.corpus.csv").write_text("\n".join([HEADER, *rows]), "utf-8")
+    path = corpus / f"asked{ending}"
+    written = [("train", "train-0"), ("train", "train-1"), ("test", "test-0")]
+    lines = [as_json(i, s) if ending == ".jsonl" else f"{s}/{i} regen%Was kommt%REGEN" for s, i in written]
+    path.write_text("\n".join(lines), "utf-8")
+    data = Phoenix14TQA(str(corpus), questions=str(path))
+    assert len(data.manifest("train")) == 2
+    with pytest.raises(AnnotationError, match="no sample of dev has a question") as error:
+        data.manifest("dev")
+    message = str(error.value)
+    assert "questions of other splits: 2 of train, 1 of test" in message and f"'DIR/{{split}}{ending}'" in message
+    assert "data.questions=generated" in message and "add those of dev to the file" in message
+    (annotations / "PHOENIX-2014-T.train.corpus.csv").unlink()
+    with pytest.raises(AnnotationError, match="1 of test"):
+        Phoenix14TQA(str(corpus), questions=str(path)).manifest("dev")
+
+
+def test_one_file_a_split_by_its_name(corpus, tmp_path_factory):
+    other = tmp_path_factory.mktemp("other")
+    (corpus / "questions/dev.txt").rename(other / "mine.val.txt")
+    (sample,) = Phoenix14TQA(str(corpus), questions=f"{other}/mine.{{split}}.txt").manifest("dev")
+    assert sample.question == "Was kommt am Montag"
+    (other / "mine.val.txt").rename(other / "mine.train.txt")
+    with pytest.raises(DatasetError, match="no questions of dev") as error:
+        Phoenix14TQA(str(corpus), questions=f"{other}/mine.{{split}}.txt").manifest("dev")
+    assert "mine.dev.txt or mine.val.txt" in str(error.value) and "there: mine.train.txt" in str(error.value)
 
 
 def test_generated_questions_are_marked(corpus):

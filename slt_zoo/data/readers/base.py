@@ -55,10 +55,11 @@ def place(sample_id: str, path: str | Path) -> str:
 def frames_of(media: Media, total: int, fps: float | None, where: str) -> range:
     """The frames of ``[media.start, media.end)``: the one place where seconds become frames.
 
-    Both ends are rounded to the nearest frame, so neighbouring segments share no frame and lose none.
+    Both ends are rounded to the nearest frame, so neighbouring segments share no frame and lose none. A part that is
+    counted in rows is taken as it is, and its seconds, if it has any, are not asked.
 
     Args:
-        media: its ``start`` and ``end``, in seconds.
+        media: its ``start`` and ``end``, in seconds, or ``row_start`` and ``row_end``.
         total: frames of the file.
         fps: frames a second of the file.
         where: sample and path, for messages.
@@ -66,8 +67,10 @@ def frames_of(media: Media, total: int, fps: float | None, where: str) -> range:
     Raises:
         MediaError: no frame rate, or a segment that is empty, negative or past the end.
     """
-    if media.start is None and media.end is None:
+    if not media.is_part:
         return range(total)
+    if media.row_start is not None or media.row_end is not None:
+        return _rows_of_part(media, total, where)
     if fps is None:
         raise MediaError("a segment in seconds needs the frame rate", where=where, todo="set fps of the media")
     start = 0.0 if media.start is None else media.start
@@ -85,6 +88,18 @@ def frames_of(media: Media, total: int, fps: float | None, where: str) -> range:
             "segments past the end", where, lambda: f"{segment} is cut at the end of the file, {total / fps:.2f} s"
         )
     return range(first, min(stop, total))
+
+
+def _rows_of_part(media: Media, total: int, where: str) -> range:
+    start, end = media.row_start or 0, total if media.row_end is None else media.row_end
+    part = f"rows {start} to {end}"
+    if start < 0 or (media.row_end is not None and end <= start):
+        raise MediaError(f"{part} are no part", where=where, expected="0 <= row_start < row_end")
+    if start >= total:
+        raise MediaError(f"{part} lie past the end ({total} rows)", where=where)
+    if end > total:
+        warn_few("parts past the end", where, lambda: f"{part} are cut at the end of the file, {total} rows")
+    return range(start, min(end, total))
 
 
 def rows_of(index: Tensor, num_frames: int) -> NDArray[np.int64]:
@@ -122,8 +137,7 @@ def warn_few(kind: str, where: str, message: Callable[[], str], limit: int = 5) 
 
 def compare_count(media: Media, found: int, where: str, note: str = "") -> None:
     """Warn where the annotation declares another number of frames than the whole file has."""
-    whole = media.start is None and media.end is None
-    if whole and media.num_frames is not None and media.num_frames != found:
+    if not media.is_part and media.num_frames is not None and media.num_frames != found:
         text = f"{media.num_frames} frames annotated, {found} found{note}; what was found is used"
         warn_few("frame counts other than annotated", where, lambda: text)
 

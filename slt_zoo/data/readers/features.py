@@ -58,7 +58,7 @@ class FeatureReader:
 def _compare_length(media: Media, found: int, where: str) -> None:
     """Warn where the number of vectors does not follow from that of the video's frames."""
     frames = media.num_frames
-    if frames is None or media.start is not None or media.end is not None:
+    if frames is None or media.is_part:
         return
     if media.stride is None:
         ratio = round(frames / found)

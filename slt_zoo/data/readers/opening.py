@@ -51,7 +51,8 @@ def open_reader(kind: str, media: Media, *, sample_id: str, frame_size: FrameSiz
     Args:
         kind: ``"pose"`` (``.pose``, ``.skels``, ``.skels.gz``, ``.npy``, a folder of OpenPose JSON, a pickle of
             COCO-WholeBody), ``"features"`` (``.npy``, ``.safetensors``, ``.pt``, a pickle) or ``"frames"``
-            (a video, or a folder of PNG or JPEG); or the folder of a store of the kind, with ``media.item``.
+            (a video, a folder of PNG or JPEG, or one with an LMDB file of them); or the folder of a store of the
+            kind, with ``media.item``.
         media: where it lies.
         sample_id: for messages.
         frame_size: of frames: they are decoded at this height and width, or with this shorter side.

@@ -11,10 +11,12 @@ import gzip
 import io
 import math
 import pickle
+import pickletools
 import re
 import warnings
 import zlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, NoReturn
@@ -27,7 +29,7 @@ from torch import Tensor
 from slt_zoo.data.compressed import ExpandsTooFarError, is_gzip, open_bounded
 from slt_zoo.errors import MediaError, first_few, nearest
 
-__all__ = ["as_array", "is_pickle", "load_pickle", "one_of"]
+__all__ = ["as_array", "is_pickle", "load_pickle", "load_pickled", "one_of"]
 
 _NUMBER = re.compile(r"[fiu][1248]|b1")
 
@@ -55,25 +57,57 @@ def load_pickle(path: Path, arrange: Callable[[Any], Any], where: str) -> Any:
         MediaError: cut off, damaged, or it asks for more than numbers, strings, lists, dicts, arrays and tensors.
     """
     stat = path.stat()
-    try:
+    with _faults_named(where, stat.st_size, "numpy.save(new, array), a file a sample"):
         return _load(str(path), stat.st_mtime_ns, stat.st_size, arrange)
+
+
+def load_pickled(data: bytes, where: str) -> Any:
+    """What a short pickle holds that is a value of a database.
+
+    Args:
+        data: of 1 MiB at most.
+        where: sample, path and key, for messages.
+
+    Raises:
+        MediaError: as `load_pickle`, or longer.
+    """
+    with _faults_named(where, len(data), "write a dict of numbers and strings"):
+        if len(data) > _LONGEST:
+            raise _Refused(f"a pickle of {len(data):,} bytes, {_LONGEST:,} at most are read")
+        for _, argument, at in pickletools.genops(data):
+            if at is not None and _is_far(data[at], argument, len(data)):
+                raise _Refused("pickle wants room for more objects than it has bytes")
+        return _Unpickler(io.BytesIO(data)).load()
+
+
+_LONGEST = 2**20
+_PUTS = b"pqr"  # each remembers an object under a number; room is made for all numbers below
+
+
+def _is_far(code: int, argument: Any, size: int) -> bool:
+    return code in _PUTS and int(argument) > size
+
+
+@contextmanager
+def _faults_named(where: str, size: int, convert: str) -> Iterator[None]:
+    """Whatever a pickle raises, as a MediaError with sample and path; ``convert``: what to write instead."""
+    try:
+        yield
     except MediaError as fault:
         raise MediaError(
             fault.what, where=where, expected=fault.expected, found=fault.found, todo=fault.todo
         ) from fault.__cause__
     except ExpandsTooFarError as cause:
-        raise MediaError(str(cause.strerror), where=where, found=f"{stat.st_size} bytes of gzip") from cause
+        raise MediaError(str(cause.strerror), where=where, found=f"{size} bytes of gzip") from cause
     except (EOFError, zlib.error, gzip.BadGzipFile) as cause:
-        raise MediaError(
-            f"the file is cut off or damaged: {cause}", where=where, found=f"{stat.st_size} bytes"
-        ) from cause
+        raise MediaError(f"the file is cut off or damaged: {cause}", where=where, found=f"{size} bytes") from cause
     except _Refused as cause:
         raise MediaError(
             f"{cause}: refused",
             where=where,
             expected="numbers, strings, lists, dicts, numpy arrays, torch tensors",
             todo="a pickle can run any code when it is opened. Where you trust it, convert it with the program that "
-            "made it: numpy.save(new, array), a file a sample",
+            f"made it: {convert}",
         ) from cause
     except Exception as cause:  # a damaged pickle raises whatever its bytes say
         raise MediaError(f"cannot read as a pickle: {cause or type(cause).__name__}", where=where) from cause

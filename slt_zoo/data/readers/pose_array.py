@@ -28,10 +28,11 @@ def load_pose_array(path: Path, media: Media, where: str) -> PoseArrays:
 
     The layout is ``media.layout``, or the only one with as many points. The third number of a point is its
     confidence for OpenPose and COCO-WholeBody, and z otherwise. Where there is no confidence, NaN means missing (for
-    OpenPose also the place (0, 0), as that program has it) and the first person is taken.
+    OpenPose also the place (0, 0), as that program has it). Of several persons the one with the highest confidence is
+    read; without confidence there may be one alone, beside others whose points are all missing.
 
     Raises:
-        MediaError: not such an array, or not of this layout.
+        MediaError: not such an array, not of this layout, or several persons and nothing that tells whom to read.
     """
     array = load_array(path, where)
     if array.ndim not in (2, 3, 4):
@@ -48,7 +49,22 @@ def load_pose_array(path: Path, media: Media, where: str) -> PoseArrays:
         return PoseArrays(coords[..., :2], coords[..., 2], points, pixels=layout in _PIXELS)
     if layout == "openpose137":  # there a missing point is (0, 0), whether its confidence was kept or not
         coords = np.where((coords == 0).all(-1, keepdims=True), np.float32("nan"), coords)
+    coords = _only_person(coords, where) if coords.shape[1] > 1 else coords
     return PoseArrays(coords, None, points, nan_is_missing=True, pixels=layout in _PIXELS)
+
+
+def _only_person(coords: NDArray[Any], where: str) -> NDArray[Any]:
+    """``(T, 1, K, C)``: the one person of several who is there at all."""
+    there = np.flatnonzero([bool(np.isfinite(coords[:, person]).all(-1).any()) for person in range(coords.shape[1])])
+    if len(there) > 1:
+        raise MediaError(
+            f"{len(there)} persons without confidence: which one signs?",
+            where=where,
+            expected="one person, or confidences, of which the highest is taken",
+            found=f"shape {coords.shape}: frames, persons, points, numbers",
+            todo="keep the signer alone: numpy.save(new, numpy.load(old)[:, [<number of the signer>]])",
+        )
+    return coords[:, there[:1]] if len(there) else coords[:, :1]
 
 
 def _split_axes(array: NDArray[Any], points: tuple[str, ...], layout: str, where: str) -> NDArray[Any]:

@@ -13,12 +13,12 @@ from slt_zoo.data.stores.base import Store
 from slt_zoo.data.stores.opening import is_store, open_store
 from slt_zoo.data.stores.streamed import is_url
 from slt_zoo.errors import ConfigError, first_few
-from slt_zoo.types import Media, Split
+from slt_zoo.types import InputSpec, Media, Split
 
-__all__ = ["attach", "check_feature_id", "compare_with_corpus", "find_stores", "refuse_timing"]
+__all__ = ["ARGUMENTS", "attach", "check_feature_id", "compare_with_corpus", "find_stores", "refuse_timing"]
 
-_ARGUMENTS = {"features": "features", "pose": "poses", "frames": "frames"}
-"""Kind of media to the argument of a data module that names it."""
+ARGUMENTS = {"features": "features", "pose": "poses", "frames": "frames"}
+"""Kind of media to the argument (and attribute) of a data module that names it."""
 
 
 def find_stores(corpus_folder: Path, named: Mapping[str, str | list[str] | None]) -> dict[str, Store]:
@@ -44,10 +44,10 @@ def find_stores(corpus_folder: Path, named: Mapping[str, str | list[str] | None]
         there = store.manifest.made_by.kind
         if there != kind:
             raise ConfigError(
-                f"data.{_ARGUMENTS[kind]} names a store of {there}",
+                f"data.{ARGUMENTS[kind]} names a store of {there}",
                 where=store.name,
                 found=f"extractor {store.manifest.made_by.extractor}",
-                todo=f"pass it as data.{_ARGUMENTS[there]}",
+                todo=f"pass it as data.{ARGUMENTS[there]}",
             )
         stores[kind] = store
     return stores
@@ -66,7 +66,7 @@ def _refuse_joined_stores(corpus_folder: Path, kind: str, names: Sequence[str]) 
     if stores:
         raise ConfigError(
             f"a store is not joined with other {kind}: its manifest tells of its own features alone",
-            found=f"data.{_ARGUMENTS[kind]}={names}; {first_few(stores)} is a store",
+            found=f"data.{ARGUMENTS[kind]}={names}; {first_few(stores)} is a store",
             todo="name the store alone, or join folders and files",
         )
 
@@ -135,31 +135,32 @@ def compare_with_corpus(
 
 
 def check_feature_id(
-    expected: str, store: Store | None, features: str | list[str] | None, model: str, command: str
+    spec: InputSpec, stores: Mapping[str, Store], named: str | list[str] | None, model: str, command: str
 ) -> None:
-    """The features are those that a recipe was made for.
+    """What is read is of the making that a recipe was made for.
 
     Args:
-        expected: id of the extraction.
-        store: the features' own, if they are a store.
-        features: what the person named.
+        spec: its ``feature_id`` is the id of the extraction, its ``modality`` the kind.
+        stores: of a corpus, by kind.
+        named: what the person named for this kind.
         model: name of what asks, for messages.
-        command: that makes the right ones.
+        command: that makes the right store.
 
     Raises:
-        ConfigError: they are others, or nobody knows what made them; the message holds the command.
+        ConfigError: it is another, or nobody knows what made it; the message holds the command.
     """
+    expected, store, argument = spec.feature_id, stores.get(spec.modality), ARGUMENTS[spec.modality]
     found = None if store is None else store.manifest.made_by.id
     if found == expected:
         return
-    if features is None:
-        what = "no features are named"
+    if named is None:
+        what = f"no {argument} are named"
     elif store is None:
-        what = f"{features!r} is no store, so what made its features is not known"
+        what = f"{named!r} is no store, so what made its {argument} is not known"
     else:
         what = f"{found!r} in {store.name!r}"
     raise ConfigError(
-        f"{model} was set up for the features {expected!r}",
+        f"{model} was set up for the {argument} {expected!r}",
         found=what,
-        todo=f"make them: {command}; then pass data.features={expected}. model.feature_id=null takes what is there",
+        todo=f"make them: {command}; then pass data.{argument}={expected}. model.feature_id=null takes what is there",
     )

@@ -105,6 +105,15 @@ class Store(ABC):
             item=sample_id,
         )
 
+    def num_rows(self, sample_id: str) -> int:
+        """Rows of a sample, as the manifest has them: vectors, poses or frames. Nothing is opened or fetched.
+
+        Raises:
+            StoreError: the store has no such sample.
+        """
+        place = self.place(sample_id)
+        return self.manifest.shards[place.shard].rows[place.number]
+
     def place(self, sample_id: str) -> Place:
         """Where a sample lies.
 

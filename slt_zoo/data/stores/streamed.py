@@ -27,7 +27,7 @@ from torch import Tensor
 from slt_zoo.data.stores.base import Store
 from slt_zoo.data.stores.manifest import MANIFEST, TENSORS, StoreManifest
 from slt_zoo.errors import ConfigError, StoreError
-from slt_zoo.files import write_atomically
+from slt_zoo.files import cache_folder, write_atomically
 from slt_zoo.types import SPLITS, Split
 
 __all__ = ["STREAM", "StreamedStore", "fetch_manifest", "import_litdata", "is_url"]
@@ -70,7 +70,7 @@ def fetch_manifest(place: str) -> tuple[StoreManifest, Path]:
     if not place.startswith(_SCHEMES):
         raise ConfigError("an address of this kind cannot be read", where=place, expected=", ".join(_SCHEMES))
     get_downloader = import_litdata().streaming.downloader.get_downloader
-    cache = Path(os.environ.get("SLT_ZOO_CACHE", "~/.cache/slt_zoo")).expanduser() / STREAM
+    cache = cache_folder(STREAM)
     taken = cache / f".{uuid.uuid4().hex}"
     taken.mkdir(parents=True)
     try:

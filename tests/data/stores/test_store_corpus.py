@@ -114,8 +114,8 @@ class TestReading:
         data = bound(made, features="s3d", bucket=True)
         monkeypatch.setattr(LocalStore, "_handle", lambda *_: pytest.fail("a shard was opened"))
         loader = data.loader("train", training=True)
-        declared = [s.media["features"].num_frames for s in data.manifest("train")]
-        assert loader.batches.lengths.tolist() == declared and min(declared) > 20
+        frames = [s.media["features"].num_frames for s in data.manifest("train")]
+        assert loader.batches.lengths.tolist() == [-(-n // 4) for n in frames] and min(frames) > 20
 
     def test_workers_read_the_same(self, made):
         seen = []
@@ -257,8 +257,54 @@ class TestFeatureId:
         """The settings of the command, hashed, give the id again."""
         assert make_plan(ENCODER).made.id == open_store(folder(made)).manifest.made_by.id
 
-    def test_other_modalities_do_not_care(self, made):
-        SignAttention(target="text", points="upper_hands48", feature_id="anything").prepare(Phoenix14T(str(made)))
+    @pytest.mark.parametrize(
+        ("modality", "argument", "name"), [("pose", "poses", "poses"), ("frames", "frames", "jpeg")]
+    )
+    def test_it_is_of_what_the_model_reads(self, corpus, modality, argument, name):
+        wanted = open_store(folder(corpus, name)).manifest.made_by.id
+        spec = InputSpec(modality=modality, feature_id=wanted)
+        place = str(folder(corpus, name))
+        Phoenix14T(str(corpus), **{argument: place}).bind(spec, ["dev"])
+        for given, found in ((None, f"no {argument} are named"), (str(corpus), "is no store")):
+            with pytest.raises(ConfigError, match=f"set up for the {argument} '{wanted}'") as error:
+                Phoenix14T(str(corpus), **{argument: given}).bind(spec, ["dev"])
+            assert found in str(error.value) and f"data.{argument}={wanted}" in str(error.value)
+        with pytest.raises(ConfigError, match=f"set up for the {argument} 'anything'") as error:
+            Phoenix14T(str(corpus), **{argument: place}).bind(replace(spec, feature_id="anything"), ["dev"])
+        assert wanted in str(error.value), "what is there is named"
+
+    def test_a_model_that_reads_poses_is_checked(self, made):
+        model = SignAttention(target="text", points="upper_hands48", feature_id="anything")
+        with pytest.raises(ConfigError, match="set up for the poses 'anything'"):
+            model.prepare(Phoenix14T(str(made)))
+
+    def test_nothing_is_read_from_a_store(self):
+        with pytest.raises(ConfigError, match="modality='none' reads none"):
+            InputSpec(modality="none", feature_id="anything")
+
+
+class TestLengths:
+    """A batch holds rows; a budget and buckets count them, also where they are fewer than the video's frames."""
+
+    @pytest.mark.parametrize(
+        ("modality", "arguments"),
+        [("features", {}), ("features", {"features": "s3d"}), ("pose", {}), ("frames", {})],
+    )
+    def test_of_a_store(self, made, tmp_path, modality, arguments, monkeypatch):
+        monkeypatch.setenv("SLT_ZOO_CACHE", str(tmp_path))
+        options = {
+            "pose": ExtractOptions("pose", points="upper_hands48", stride=3),
+            "frames": ExtractOptions("frames", frame_size=(16, 16), stride=2),
+        }.get(modality)
+        if options is not None:
+            extract(Phoenix14T(str(made)), make_plan(options), tmp_path / "s", splits=["train"], **QUIET)
+            arguments = {"poses" if modality == "pose" else "frames": str(tmp_path / "s")}
+        data = bound(made, modality, ["train"], **{"bucket": True, **arguments})
+        lengths = data.loader("train", training=True).batches.lengths.tolist()
+        rows = [len(getattr(c, modality)) for c in data.loader("train").dataset]
+        assert lengths == rows and (tmp_path / "lengths").exists() is False, "no file was opened for it"
+        frames = [sample.media[modality].num_frames for sample in data.manifest("train")]
+        assert (lengths == frames) == (modality == "features" and not arguments), "the others have a stride"
 
 
 def test_a_manifest_survives_its_text(made):

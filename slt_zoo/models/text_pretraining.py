@@ -148,6 +148,7 @@ class TextPretraining(SLTModule):
         if len(languages) != 1:
             raise ConfigError("sub-words are of one language", found=", ".join(languages), todo="tokenizer: word")
         if self.weights is not None:
+            sizes_of(self.weights)  # says more than a tokenizer can of what may stand in the place of a missing folder
             return {"text": SubwordCodec.from_pretrained(self.weights, languages[0])}
         return {"text": SubwordCodec.fit(texts, self.hparams["vocabulary"], languages[0])}
 

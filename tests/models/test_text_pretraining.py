@@ -155,6 +155,14 @@ def test_a_folder_of_weights_goes_on(data, tmp_path):
     assert TextPretraining.from_pretrained(saved).translate(batch) == expected
 
 
+@pytest.mark.parametrize("source", ["nowhere/at/all", "facebook/mbart-large-cc25"])
+def test_without_weights_and_network_one_error_says_what_may_stand_there(data, source, monkeypatch):
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+    with pytest.raises(ConfigError) as error:
+        make(data, mbart=source)
+    assert "slt-zoo tokenizer trim" in str(error.value) and "sizes (d_model" in str(error.value)
+
+
 class Later(SLTModule):
     """A later phase with the same mBART and something of its own."""
 

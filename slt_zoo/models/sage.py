@@ -291,7 +291,7 @@ class SAGE(SAGEModule):
             )
         if pretraining is not None and hp["stage2_init"] != "none" and hp["initialised_from"] is None:
             source = stage2_source(pretraining, hp["stage2_init"])
-            hp["init_from"] = [*(hp["init_from"] or []), source]
+            hp["init_from"] = [source, *(hp["init_from"] or [])]  # of vocabularies the last one counts: the mBART's
 
     def build(self) -> SAGENet:
         """Visual encoder and mBART for the vocabulary; its sizes are recorded, wherever they came from."""

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Literal
+from dataclasses import asdict
+from typing import Any, Literal, Self
+
+from torch import Tensor
 
 from slt_zoo.data.frame_transforms import AffineFrames, ColourFrames, CropFrames
 from slt_zoo.data.pose_augment import SpatialAugment
@@ -11,10 +14,12 @@ from slt_zoo.data.pose_layouts import named_points
 from slt_zoo.data.sign_segments import SegmentFrames
 from slt_zoo.data.token_selection import FixedTokens
 from slt_zoo.data.transforms import CentreOnShoulders, ChoosePoints, Compose, KeepDims
-from slt_zoo.errors import ConfigError
+from slt_zoo.errors import CheckpointMismatchError, ConfigError, first_few
 from slt_zoo.models.base import SLTModule
 from slt_zoo.models.sage_net import VisualEncoder
-from slt_zoo.types import Batch, ClipPipeline, InputSpec, Ragged, SelectFrames, TransformClip
+from slt_zoo.models.sage_official import from_official, to_official
+from slt_zoo.text import TextCodec
+from slt_zoo.types import Batch, ClipPipeline, DataFacts, InputSpec, Ragged, SelectFrames, TransformClip
 
 __all__ = ["PROFILES", "Profile", "SAGEModule"]
 
@@ -187,6 +192,40 @@ class SAGEModule(SLTModule):
             embed_dim=hp["embed_dim"] if pose else None,
             **{name: hp[name] for name in _OF_THE_ENCODER},
         )
+
+    @classmethod
+    def from_official(
+        cls, state: Mapping[str, Tensor], *, codec: TextCodec, facts: DataFacts, **arguments: Any
+    ) -> Self:
+        """A model with the weights of a checkpoint of the released code, in eval mode.
+
+        Args:
+            state: the dict under ``model`` of the file, which `slt_zoo.layers.frame_encoder.read_weights` reads.
+            codec: the vocabulary that they belong to, whose rows are in their order.
+            facts: of the data that they were trained on.
+            arguments: of the class; sizes must be those of the weights.
+
+        Raises:
+            CheckpointMismatchError: names or shapes differ.
+        """
+        plain = {"codecs": {"text": codec.to_dict()}, "facts": asdict(facts), "initialised_from": []}
+        model = cls(**{"profile": "code", **arguments}, **plain)
+        model.configure_model()
+        given, own = from_official(state, cls.__name__), model.state_dict()
+        wrong = sorted(set(given) ^ set(own)) + [n for n in own if n in given and own[n].shape != given[n].shape]
+        if wrong:
+            raise CheckpointMismatchError(
+                f"the released weights do not fit this {cls.__name__}: {len(wrong)} differ",
+                found=first_few([f"{n} {tuple(given[n].shape) if n in given else 'missing'}" for n in wrong]),
+                expected=first_few([f"{n} {tuple(own[n].shape) if n in own else 'not there'}" for n in wrong]),
+                todo="pass the sizes that they were trained with, and their vocabulary",
+            )
+        model.load_state_dict(given)
+        return model.eval()
+
+    def to_official(self) -> dict[str, Tensor]:
+        """Weights by the names of the released code."""
+        return to_official(self.state_dict(), type(self).__name__)
 
     def rows_of(self, batch: Batch) -> tuple[Ragged, Ragged]:
         """Rows of the clips, and their segments."""

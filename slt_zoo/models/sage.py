@@ -90,7 +90,7 @@ class SAGEPretraining(SAGEModule):
     def __init__(
         self,
         *,
-        teacher: str | MBartSizes = "facebook/mbart-large-cc25",
+        teacher: str | MBartSizes,
         vocabulary: int = 2000,
         text_target: TextTarget | None = None,
         tagger: TaggerName = "auto",
@@ -265,7 +265,7 @@ class SAGE(SAGEModule):
     def __init__(
         self,
         *,
-        mbart: str | MBartSizes = "facebook/mbart-large-cc25",
+        mbart: str | MBartSizes,
         vocabulary: int = 2000,
         pretraining: str | None = None,
         stage2_init: Literal["vle", "vle_te", "none"] | None = None,

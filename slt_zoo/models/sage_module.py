@@ -208,8 +208,8 @@ class SAGEModule(SLTModule):
         Raises:
             CheckpointMismatchError: names or shapes differ.
         """
-        plain = {"codecs": {"text": codec.to_dict()}, "facts": asdict(facts), "initialised_from": []}
-        model = cls(**{"profile": "code", **arguments}, **plain)
+        plain: dict[str, Any] = {"codecs": {"text": codec.to_dict()}, "facts": asdict(facts), "initialised_from": []}
+        model = cls(**{"profile": "code", **arguments, **plain})
         model.configure_model()
         given, own = from_official(state, cls.__name__), model.state_dict()
         wrong = sorted(set(given) ^ set(own)) + [n for n in own if n in given and own[n].shape != given[n].shape]

@@ -229,7 +229,9 @@ def test_official_names_go_and_come_back(simulated):
         for name, value in model.state_dict().items():
             assert torch.equal(value, again.state_dict()[name]), name
         with pytest.raises(CheckpointMismatchError, match="not the weights of"):
-            cls.from_official({"nothing.known": torch.zeros(1)}, codec=model.codecs["text"], facts=model.facts)
+            cls.from_official(
+                {"nothing.known": torch.zeros(1)}, codec=model.codecs["text"], facts=model.facts, **arguments
+            )
     with pytest.raises(CheckpointMismatchError, match="look like those of SAGE"):
         SAGEPretraining.from_official(theirs, codec=model.codecs["text"], facts=model.facts, **FRAMES1)
 
@@ -301,12 +303,12 @@ def test_a_first_stage_of_another_size(simulated, tmp_path):
 
 
 def test_profiles_decide_what_is_not_given():
-    chosen = {p: SAGEPretraining(profile=p, **{"modality": "pose"}).hparams for p in ("slt_zoo", "paper", "code")}
+    chosen = {p: SAGEPretraining(profile=p, teacher=TINY).hparams for p in ("slt_zoo", "paper", "code")}
     assert [chosen[p]["beta"] for p in chosen] == [0.6, 0.6, 0.5]
     assert [chosen[p]["mapper"] for p in chosen] == ["code", "paper", "code"]
     assert [chosen[p]["legacy_mask"] for p in chosen] == [False, False, True]
     assert [chosen[p]["text_target"] for p in chosen] == ["pseudo_gloss", "pseudo_gloss", "sentence"]
-    assert SAGEPretraining(profile="code", beta=0.9).hparams["beta"] == 0.9
+    assert SAGEPretraining(profile="code", teacher=TINY, beta=0.9).hparams["beta"] == 0.9
 
 
 @pytest.mark.parametrize(
@@ -323,7 +325,7 @@ def test_profiles_decide_what_is_not_given():
 )
 def test_arguments_that_cannot_be(wrong):
     with pytest.raises(ConfigError):
-        SAGEPretraining(**wrong)
+        SAGEPretraining(teacher=TINY, **wrong)
 
 
 def test_widths_that_differ(simulated):

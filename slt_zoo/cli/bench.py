@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
-from slt_zoo.cli.corpora import open_corpus
+from slt_zoo.cli.corpora import one_or_more_places, open_corpus
 from slt_zoo.cli.messages import Words
 from slt_zoo.errors import ConfigError
 
@@ -56,7 +56,7 @@ def _parse(words: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--corpus", metavar="NAME", help="yours instead of simulated data (`slt-zoo list corpora`)")
     parser.add_argument("--root", metavar="DIR", help="as data.root")
     parser.add_argument("--poses", metavar="DIR", help="as data.poses")
-    parser.add_argument("--features", metavar="DIR", help="as data.features")
+    parser.add_argument("--features", type=one_or_more_places, metavar="PLACE", help="as data.features")
     parser.add_argument("--set", nargs="+", metavar="NAME=VALUE", default=[], help="other arguments of the corpus")
     parser.add_argument(
         "--modality", choices=["frames", "features", "pose"], help="what is read of the corpus (the first that it has)"

@@ -9,9 +9,18 @@ from pathlib import Path
 
 from slt_zoo.data.listing import is_folder
 from slt_zoo.data.places import exists_for_a_split
-from slt_zoo.errors import ConfigError, DatasetError, DatasetNotFoundError
+from slt_zoo.errors import ConfigError, DatasetError, DatasetNotFoundError, first_few
 
-__all__ = ["FolderTree", "as_list", "named_folder", "named_places", "names_in", "one_or_several", "wrong_root"]
+__all__ = [
+    "FolderTree",
+    "as_list",
+    "named_folder",
+    "named_places",
+    "names_in",
+    "not_there",
+    "one_or_several",
+    "wrong_root",
+]
 
 
 def named_folder(corpus: Path, name: str | None, below: str) -> Path | None:
@@ -57,6 +66,26 @@ def one_or_several(features: str | Sequence[str] | None) -> str | list[str] | No
     return names if len(names) > 1 else names[0]
 
 
+def not_there(argument: str, names: str | Sequence[str] | None, corpus: Path | None, below: str | None) -> str | None:
+    """What a message says of places that a person named and that do not exist; None: all of them do.
+
+    Args:
+        argument: by which they were named.
+        names: what the person gave.
+        corpus: folder of the corpus; None: a name is a path.
+        below: see `named_folder`; None: a name is a path.
+    """
+    tried: list[Path] = []
+    lacking: list[str] = []
+    for name in as_list(names):
+        inside = [] if corpus is None or below is None else [corpus / below / name]
+        places = list(dict.fromkeys(path.absolute() for path in (*inside, Path(name).expanduser())))
+        if not any(map(exists_for_a_split, places)):
+            lacking.append(name)
+            tried.extend(places)
+    return f"{argument}={first_few(lacking)} is no folder here; looked for {first_few(tried, 4)}" if lacking else None
+
+
 def names_in(folder: Path) -> str:
     """What a message says of a folder that something is not in: its first eight names, or why it has none."""
     if not folder.is_dir():
@@ -77,6 +106,7 @@ def wrong_root(
     *,
     below: bool = False,
     found: str | None = None,
+    simulate: type | None = None,
 ) -> DatasetNotFoundError:
     """A root below which the annotation is not: where it was looked for, and what is there instead.
 
@@ -88,7 +118,11 @@ def wrong_root(
         todo: what to pass instead.
         below: all folders below these were looked in too.
         found: what is there; the names in the root by default.
+        simulate: class of the corpus, where a simulated one may help.
     """
+    known = [] if simulate is None else [c for c in simulate.__mro__ if c.__module__.startswith("slt_zoo.datamodules.")]
+    if known:  # a class of one's own has the layout of its parent
+        todo += f", or make a simulated one with `slt-zoo simulate --corpus {known[0].__name__} --root DIR`"
     return DatasetNotFoundError(
         f"{corpus}: no {what} under {str(root)!r}",
         where=f"looked in {', '.join(map(str, tried))}{' and the folders below it' if below else ''}",

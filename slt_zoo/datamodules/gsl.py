@@ -110,7 +110,8 @@ class GSL(SLTDataModule):
         paths = self._tree.files(lambda name: fits.fullmatch(name) is not None)
         if not paths:
             todo = "pass data.root=<folder that holds GSL_continuous and GSL_continuous_files>"
-            raise wrong_root(f"{self.corpus} (Greek Sign Language)", what, self.root, [self.root], todo, below=True)
+            name = f"{self.corpus} (Greek Sign Language)"
+            raise wrong_root(name, what, self.root, [self.root], todo, below=True, simulate=type(self))
         if len({path.read_bytes() for path in paths}) > 1:
             raise DatasetNotFoundError(
                 f"{self.corpus}: {len(paths)} files for {what} that differ",
@@ -249,7 +250,7 @@ class GSL(SLTDataModule):
 
     def media_advice(self, modality: str) -> str:
         """What a person can do when media are missing."""
-        if modality == "frames":
+        if modality == "frames" and self.not_there("frames") is None:
             return f"unpack the archives of the scenarios below {self.root}, or choose a model of poses or features"
         return super().media_advice(modality)
 

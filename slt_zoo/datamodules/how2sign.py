@@ -18,6 +18,7 @@ from typing import Any, ClassVar, Literal
 from lightning.pytorch.utilities import rank_zero_warn
 
 from slt_zoo.data.base import Expected, SLTDataModule
+from slt_zoo.data.checks import require_bools
 from slt_zoo.data.formats.how2sign import NAME, times_are_realigned
 from slt_zoo.data.locations import FolderTree, named_folder, wrong_root
 from slt_zoo.data.manifest import Manifest
@@ -78,6 +79,7 @@ class How2Sign(SLTDataModule):
         **base: Any,
     ) -> None:
         super().__init__(root, **base)
+        require_bools(repair_text=repair_text)
         if cut not in ("clips", "realigned"):
             raise ConfigError("cut must be 'clips' or 'realigned'", found=repr(cut))
         if view not in ("front", "side"):
@@ -117,8 +119,8 @@ class How2Sign(SLTDataModule):
             if found[False]:
                 todo += "; data.cut=clips takes the original times"
                 there = f"only the file of the original times, {found[False][0]}"
-            what = f"how2sign_realigned_{name}.csv"
-            raise wrong_root(self.corpus, what, self.root, [self.root], todo, below=True, found=there)
+            what, made = f"how2sign_realigned_{name}.csv", None if there else type(self)
+            raise wrong_root(self.corpus, what, self.root, [self.root], todo, below=True, found=there, simulate=made)
         if len({path.read_bytes() for path in paths}) > 1:
             raise DatasetNotFoundError(
                 f"{self.corpus}: {len(paths)} annotations of {split} that differ",
@@ -248,7 +250,7 @@ class How2Sign(SLTDataModule):
 
     def media_advice(self, modality: str) -> str:
         """What a person can do when media are missing."""
-        if modality != "frames":
+        if modality != "frames" or self.not_there("frames") is not None:
             return super().media_advice(modality)
         if self.cut == "clips":
             return f"put the clips (<SENTENCE_NAME>.mp4, view {self.view}) below {self.root}"

@@ -247,7 +247,7 @@ class GSL(SLTDataModule):
                 f"sample {sample.id} lies in {len(holding)} places: which one?",
                 where=f"below {str(folder)!r}",
                 found=first_few([repr(str(path)) for path in holding], 3),
-                todo="name the folder that holds one of them (data.features, data.poses, data.frames), or remove others",
+                todo="name the folder that holds one (data.features, data.poses, data.frames), or remove others",
             )
         if holding:
             return str(holding[0]), suffix

@@ -229,7 +229,7 @@ def test_a_fault_of_one_joined_place_names_its_file(corpus, tmp_path, at_fault):
     npy(bad, array)
     data = corpus(features=[str(tmp_path / "a"), str(tmp_path / "b")])
     data.bind(FEATURES, SPLITS)
-    with pytest.raises(MediaError, match="^2 numbers of the features are NaN") as error:
+    with pytest.raises(MediaError, match=r"^2 numbers of the features are NaN") as error:
         list(data.loader("train"))
     assert str(bad) in str(error.value) and str(other) not in str(error.value) and "first row 3" in str(error.value)
     npy(bad, np.zeros((len(array), 5), np.float32))

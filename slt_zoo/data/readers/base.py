@@ -76,10 +76,14 @@ def frames_of(media: Media, total: int, fps: float | None, where: str) -> range:
     """
     if not media.is_part:
         return range(total)
+    if media.source is not None:
+        where = f"{where}, as {media.source} says"
     if media.row_start is not None or media.row_end is not None:
         return _rows_of_part(media, total, where)
     if fps is None:
-        raise MediaError("a segment in seconds needs the frame rate", where=where, todo="set fps of the media")
+        raise MediaError(
+            "a segment in seconds needs the frame rate", where=where, todo="name the part in rows of the file"
+        )
     start = 0.0 if media.start is None else media.start
     end = total / fps if media.end is None else media.end
     segment = f"segment {start:g}-{end:g} s"

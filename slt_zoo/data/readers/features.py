@@ -60,12 +60,9 @@ class FeatureReader:
 
     def _first_bad(self, finite: NDArray[np.bool_]) -> tuple[str, NDArray[np.bool_]]:
         """The first place with a fault, and its own columns."""
-        stop = 0
-        for where, width in self._joined:
-            start, stop = stop, stop + width
-            if not finite[:, start:stop].all():
-                break
-        return where, finite[:, start:stop]
+        stops = np.cumsum([width for _, width in self._joined])
+        at = int(np.searchsorted(stops, int((~finite.all(0)).argmax()), side="right"))
+        return self._joined[at][0], finite[:, stops[at] - self._joined[at][1] : stops[at]]
 
 
 def _compare_length(media: Media, found: int, where: str) -> None:

@@ -104,6 +104,7 @@ class GSL(SLTDataModule):
         self.signers_apart = split == "si"
         self._takes: dict[Path, _Takes] = {}
         self._unlisted_told = False
+        self._rivals_told: set[tuple[str, str]] = set()
 
     # Annotation.
 
@@ -250,10 +251,23 @@ class GSL(SLTDataModule):
                 todo="name the folder that holds one (data.features, data.poses, data.frames), or remove others",
             )
         if holding:
+            self._tell_rivals(takes, suffixes, suffix, take, sentence)
             return str(holding[0]), suffix
         others = (next(iter(known[take])) for known in takes.values() if take in known)  # said to lack it
         home = next(iter(takes[suffix].get(take, ())), None)
         return str((home or next(others, folder / str(sample.meta["scenario"]) / take)) / name), suffix
+
+    def _tell_rivals(self, takes: _Takes, suffixes: Sequence[str], suffix: str, take: str, sentence: str) -> None:
+        """Say once a pair of endings that a sentence has a file of another ending, too, which is not read."""
+        for other in suffixes:
+            homes = takes.get(other, {}).get(take, {}) if suffix and other not in ("", suffix) else {}
+            beside = [home for home, names in homes.items() if f"{sentence}{other}" in names]
+            if beside and (suffix, other) not in self._rivals_told:
+                self._rivals_told.add((suffix, other))
+                rank_zero_warn(
+                    f"{self.corpus}: {beside[0] / sentence}{other} is not read, and perhaps others: files {suffix} of "
+                    "the same sentences go first"
+                )
 
     def _takes_in(self, folder: Path) -> _Takes:
         """Takes below a folder; what they hold is asked, since poses may lie under the same names beside the frames."""

@@ -422,3 +422,14 @@ def test_key_points_below_the_root_are_no_second_place_of_images(tmp_path):
     (points / "000001.png").touch()
     with pytest.raises(MediaError, match="lies in 2 places"):
         GSL(str(root)).manifest("test")
+
+
+def test_two_endings_of_a_sentence_are_told(simulated, tmp_path):
+    root = simulated("GSL", samples=(3, 2, 2), seed=3, render=())
+    for i in GSL(str(root)).manifest("train").ids:
+        for ending in (".npy", ".pt"):
+            path = tmp_path / f"{i}{ending}"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.touch()
+    with pytest.warns(UserWarning, match=r"sentences\d+\.pt is not read, and perhaps others: files \.npy"):
+        GSL(str(root), features=str(tmp_path)).manifest("train")

@@ -129,13 +129,13 @@ def _require_one_shape(clips: Sequence[Clip]) -> None:
                 continue
             good, bad = clips[0].sample, clip.sample
             expected, found = _shapes(name, good, first), _shapes(name, bad, other)
-            apart = [pair for pair in zip(expected, found, strict=True) if pair[0][0] != pair[1][0]]
-            expected, found = zip(*(apart or list(zip(expected, found, strict=True))), strict=True)
+            at_fault = [k for k in range(len(found)) if expected[k][0] != found[k][0]] or range(len(found))
             raise MediaError(
                 f"{name} of different shapes in one batch",
                 where=f"samples {good.id} and {bad.id}",
-                expected="as in " + "; ".join(f"{shape} a row of {path}" for shape, path in expected),
-                found="; ".join(f"{shape} a row of {path}" for shape, path in found),
+                expected="as in "
+                + "; ".join(f"{shape} a row of {path}" for shape, path in (expected[k] for k in at_fault)),
+                found="; ".join(f"{shape} a row of {path}" for shape, path in (found[k] for k in at_fault)),
                 todo="features of one extractor, and frames of one size: the model's transform may resize them",
             )
 

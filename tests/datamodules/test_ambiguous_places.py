@@ -207,3 +207,28 @@ def test_a_table_names_files_of_one_sample(make, tmp_path):
     with pytest.raises(MediaError, match="tables name files of one sample") as error:
         slt_zoo.data.readers.open_reader("features", slt_zoo.types.Media(media.path), sample_id="s")
     assert "item of the media" not in str(error.value) and path
+
+
+# Joined features.
+
+
+@pytest.mark.parametrize("at_fault", [0, 1])
+def test_a_fault_of_one_joined_place_names_its_file(make, tmp_path, at_fault):
+    ids = make("Phoenix14T").manifest("train").ids
+    last = ids[-1]
+    for path in (tmp_path / name / "train" / f"{i}.npy" for name in "ab" for i in ids):
+        save(path, rows=6)
+    bad, other = (tmp_path / name / "train" / f"{last}.npy" for name in ("ab", "ba")[at_fault])
+    array = np.zeros((6, 2), np.float32)
+    array[3] = np.nan
+    np.save(bad, array)
+    data = make("Phoenix14T", features=[str(tmp_path / "a"), str(tmp_path / "b")])
+    data.bind(FEATURES, ["train"])
+    with pytest.raises(MediaError, match=r"^2 numbers of the features are NaN") as error:
+        list(data.loader("train"))
+    assert str(bad) in str(error.value) and str(other) not in str(error.value) and "first row 3" in str(error.value)
+    np.save(bad, np.zeros((6, 5), np.float32))
+    with pytest.raises(MediaError, match="features of different shapes in one batch") as error:
+        list(data.loader("train"))
+    assert f"(5,) a row of sample {last}, {str(bad)!r}" in str(error.value) and "(2,)" in str(error.value)
+    assert str(other) not in str(error.value), "the place that is right is not named"

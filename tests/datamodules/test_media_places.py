@@ -216,29 +216,6 @@ def test_joined_features_of_different_lengths_are_refused(corpus, tmp_path):
     assert all(part in str(error.value) for part in (first, "(4, 6)", "(3, 6)", str(tmp_path / "b")))
 
 
-@pytest.mark.parametrize("corpus", ["Phoenix14T"], indirect=True)
-@pytest.mark.parametrize("at_fault", [0, 1])
-def test_a_fault_of_one_joined_place_names_its_file(corpus, tmp_path, at_fault):
-    made = vectors(corpus())
-    for name in "ab":
-        a_file_a_sample(tmp_path / name, made, npy, ending=".npy")
-    *_, last = made["train"]
-    bad, other = (tmp_path / name / "train" / f"{last}.npy" for name in ("ab", "ba")[at_fault])
-    array = made["train"][last].copy()
-    array[3, 1:3] = np.nan
-    npy(bad, array)
-    data = corpus(features=[str(tmp_path / "a"), str(tmp_path / "b")])
-    data.bind(FEATURES, SPLITS)
-    with pytest.raises(MediaError, match=r"^2 numbers of the features are NaN") as error:
-        list(data.loader("train"))
-    assert str(bad) in str(error.value) and str(other) not in str(error.value) and "first row 3" in str(error.value)
-    npy(bad, np.zeros((len(array), 5), np.float32))
-    with pytest.raises(MediaError, match="features of different shapes in one batch") as error:
-        list(data.loader("train"))
-    assert f"(5,) a row of sample {last}, {str(bad)!r}" in str(error.value) and "(6,)" in str(error.value)
-    assert str(other) not in str(error.value), "the place that is right is not named"
-
-
 @pytest.mark.parametrize("places", [[], ["a", "a"]])
 def test_places_that_cannot_be_joined(corpus, places):
     with pytest.raises(ConfigError, match="places to be joined along the width, each once"):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Sequence
-from functools import cached_property
+from functools import cached_property, lru_cache
 from pathlib import Path
 
 from slt_zoo.data.listing import is_folder
@@ -38,9 +38,29 @@ def named_folder(corpus: Path, name: str | None, below: str) -> Path | None:
 
 
 def named_places(corpus: Path, names: str | Sequence[str] | None, below: str) -> Path | list[Path] | None:
-    """`named_folder` of one name, or of each of several."""
+    """`named_folder` of one name, or of each of several.
+
+    Raises:
+        ConfigError: two of them are one.
+    """
     places = [place for name in as_list(names) if (place := named_folder(corpus, name, below)) is not None]
+    if len(places) > 1:
+        _refuse_doubles(tuple(places))
     return places[0] if len(places) == 1 else places or None
+
+
+@lru_cache(maxsize=8)
+def _refuse_doubles(places: tuple[Path, ...]) -> None:
+    """Asked for each sample, looked at once."""
+    real: dict[str, Path] = {}
+    for place in places:
+        other = real.setdefault(os.path.realpath(place), place)
+        if other is not place:
+            raise ConfigError(
+                "data.features joins a place with itself",
+                found=f"{str(other)!r} and {str(place)!r} are one",
+                todo="name each place once",
+            )
 
 
 def as_list(names: str | Sequence[str] | None) -> list[str]:
@@ -52,10 +72,21 @@ def one_or_several(features: str | Sequence[str] | None) -> str | list[str] | No
     """What a person named as features; a list of one is that one.
 
     Raises:
-        ConfigError: an empty list, or a place twice.
+        ConfigError: an empty list, a place twice, or what is no name.
     """
+    given = [features] if features is None or isinstance(features, str | os.PathLike) else features
+    listed = list(given) if isinstance(given, Sequence) else [given]
+    wrong = [name for name in listed if not isinstance(name, str | os.PathLike) or not str(name).strip()]
+    if wrong and features is not None:
+        raise ConfigError(
+            "data.features takes a path or a name, or a list of these",
+            expected="strings that are not empty",
+            found=f"{wrong[0]!r} ({type(wrong[0]).__name__})",
+        )
     if features is None or isinstance(features, str):
         return features
+    if isinstance(features, os.PathLike):
+        return str(features)
     names = [str(name) for name in features]
     if not names or len(set(names)) < len(names):
         raise ConfigError(

@@ -20,6 +20,7 @@ from lightning.pytorch.utilities import rank_zero_warn
 from slt_zoo.data.base import Expected, SLTDataModule
 from slt_zoo.data.checks import require_bools
 from slt_zoo.data.formats.how2sign import NAME, times_are_realigned
+from slt_zoo.data.listing import FolderIndex
 from slt_zoo.data.locations import FolderTree, named_folder, wrong_root
 from slt_zoo.data.manifest import Manifest
 from slt_zoo.data.official import Entry, read_how2sign
@@ -199,9 +200,24 @@ class How2Sign(SLTDataModule):
         timed = _names_with_start(sample.id, sample.meta["video"], sample.meta["start"])
         mine = [name for name in timed if self._timed.get(sample.split, Counter())[name] == 1]
         found = self.find_media(sample, named, self.pose_layout, other_names=mine)
+        self._note_shared(sample, [name for name in timed if name not in mine], found.get("features"))
         own = {"frames": self._frames(sample) if named is None else None}
         own["pose"] = self._pose(sample) if self.poses is None else None
         return found | {kind: media for kind, media in own.items() if media is not None}
+
+    def _note_shared(self, sample: Sample, shared: list[str], media: Media | None) -> None:
+        """Where files bear a name and start that two sentences share: missing samples are told to be of these."""
+        if not shared or media is None or media.item is not None or media.source is not None:
+            return
+        folder = Path(media.path)
+        if folder.exists() or not folder.parent.is_dir():
+            return
+        names = FolderIndex(folder.parent).names()
+        there = [n for n in names for s in shared if n.startswith(s) and not n[len(s) : len(s) + 1].isalnum()]
+        if there:
+            text = f"{there[0]!r} fits {sample.id} and another sentence, since two share name and start"
+            text += ": call the files by SENTENCE_NAME"
+            self.finder.notes.setdefault(("features", sample.split), {})[text] = None
 
     def _frames(self, sample: Sample) -> Media | None:
         if self.cut == "realigned":

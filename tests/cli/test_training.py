@@ -185,9 +185,11 @@ def test_a_short_class_path(root, joined, capsys):
 )
 def test_a_short_class_path_in_a_file_is_told(name, told, tmp_path, capsys):
     (tmp_path / "c.yaml").write_text(f"data:\n  class_path: {name}\n  init_args:\n    root: x\n")
+    if name == "Phoenix14TQA" and "slt_zoo.datamodules.phoenix14t_qa" in sys.modules:
+        told = ("Phoenix14TQA: no annotations",)  # a class that was imported before is found by its short name
     assert main(["fit", *RECIPE, "--config", str(tmp_path / "c.yaml")]) == 2
     message = capsys.readouterr().err
-    assert all(part in message for part in told)
+    assert all(part in message for part in told), message
 
 
 def test_print_config(root, capsys):

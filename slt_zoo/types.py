@@ -80,6 +80,7 @@ class Media:
         joined: further features of the same frames, put behind these along the width.
         row_start: begin of the part in rows (frames, vectors) of the file, where these are counted and not seconds.
         row_end: its end (exclusive).
+        source: table and line that name it, for messages.
     """
 
     path: str
@@ -95,6 +96,7 @@ class Media:
     joined: tuple[Media, ...] = ()
     row_start: int | None = None
     row_end: int | None = None
+    source: str | None = field(default=None, compare=False)
 
     @property
     def is_part(self) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,18 +11,32 @@ from slt_zoo.errors import ConfigError, DatasetError, SLTError
 
 if TYPE_CHECKING:
     from slt_zoo.cli.score import References
+    from slt_zoo.data.averages import AveragedFeatures
     from slt_zoo.data.official import Entry
 
-__all__ = ["baselines"]
+__all__ = ["Places", "baselines"]
 
 Row = tuple[str, dict[str, str] | None, str | None]
+
+
+@dataclass(frozen=True)
+class Places:
+    """Features as ``data.features`` and ``data.feature_stride`` say them.
+
+    Attributes:
+        features: a place, or several that are joined.
+        stride: video frames between two vectors; None: not said.
+    """
+
+    features: str | list[str]
+    stride: int | None = None
 
 
 def baselines(
     references: References,
     path: str | None,
     train: str | None,
-    features: str | None,
+    features: Places | None,
     question_only: str | None,
     split: str,
     split_file: str | None = None,
@@ -32,7 +47,8 @@ def baselines(
         references: that are scored against.
         path: their file, beside which the training annotation may lie.
         train: annotation of train.
-        features: whatever ``data.features`` takes, by its path: a folder, a file of many samples, a store.
+        features: where they are; a name is looked for below the corpus's features first, where ``path`` is its
+            annotation.
         question_only: run folder of a model that sees the question alone.
         split: that is scored.
         split_file: that says which samples are train, where one file holds several splits.
@@ -66,7 +82,8 @@ def baselines(
         yield name, None, "--features PLACE" if learnt else needs_train
     else:
         try:
-            yield name, _nearest_by_features(features, ids, learnt, split), None
+            opened = _open(features, references.corpus, path)
+            yield name, _nearest_by_features(opened, ids, learnt, split), None
         except (DatasetError, ConfigError) as error:
             yield name, None, f"features of all samples: {error}".replace("\n", ";")
     if references.corpus is not None and not references.corpus.endswith("QA"):
@@ -136,12 +153,27 @@ def _beside(references: References, path: str | None) -> list[Entry]:
     return []
 
 
-def _nearest_by_features(place: str, ids: list[str], learnt: list[Entry], split: str) -> dict[str, str]:
+def _open(places: Places, corpus: str | None, annotation: str | None) -> AveragedFeatures:
+    """Features, with the folder and the frame rate of the corpus whose annotation is scored against."""
+    import slt_zoo
+    from slt_zoo.data.averages import AveragedFeatures
+
+    if corpus is None or annotation is None:
+        return AveragedFeatures(places.features, stride=places.stride)
+    above = list(Path(annotation).absolute().parents)[:_LEVELS]
+    folder = next((level for level in above if (level / "features").is_dir()), None)
+    fps: float | None = getattr(slt_zoo, corpus).fps
+    return AveragedFeatures(places.features, corpus=folder, fps=fps, stride=places.stride)
+
+
+_LEVELS = 8
+"""Levels of folders above an annotation among which the corpus's own is looked for; How2Sign has most, seven."""
+
+
+def _nearest_by_features(features: AveragedFeatures, ids: list[str], learnt: list[Entry], split: str) -> dict[str, str]:
     import numpy as np
 
-    from slt_zoo.data.averages import AveragedFeatures
     from slt_zoo.metrics.baselines import nearest_by_vector
 
-    features = AveragedFeatures(place)
     wanted = {i: features.of(i, split) for i in ids}
     return nearest_by_vector(wanted, np.stack([features.of(e.id, "train") for e in learnt]), [e.text for e in learnt])

@@ -7,11 +7,14 @@ import json
 import sys
 from collections.abc import Sequence
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from slt_zoo.cli.corpora import open_corpus
+from slt_zoo.cli.corpora import one_or_more_places, open_corpus
 from slt_zoo.cli.messages import Words
 from slt_zoo.errors import ConfigError
+
+if TYPE_CHECKING:
+    from slt_zoo.data.base import SLTDataModule
 
 __all__ = ["main"]
 
@@ -26,7 +29,7 @@ def main(argv: Sequence[str]) -> int:
     corpus = None
     if options.corpus is not None:
         media = {"poses": options.poses, "features": options.features}
-        corpus = partial(open_corpus, options.corpus, options.root, options.set, **media)
+        corpus = partial(_whole_corpus, options.corpus, options.root, options.set, **media)
     from slt_zoo.analysis.data_speed import Sizes, bench_data
 
     found = bench_data(
@@ -44,6 +47,15 @@ def main(argv: Sequence[str]) -> int:
     return 1 if options.check and not all(target["met"] for target in found["targets"]) else 0
 
 
+def _whole_corpus(name: str, root: str, words: Sequence[str], **media: Any) -> SLTDataModule:
+    """The corpus, all of whose named places are there: another kind of media would be measured instead."""
+    data = open_corpus(name, root, words, **media)
+    for kind in ("features", "pose", "frames"):
+        if (lacking := data.not_there(kind)) is not None:
+            raise ConfigError(lacking, todo="correct the path")
+    return data
+
+
 def _parse(words: Sequence[str]) -> argparse.Namespace:
     parser = Words(
         prog="slt-zoo bench",
@@ -56,7 +68,7 @@ def _parse(words: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--corpus", metavar="NAME", help="yours instead of simulated data (`slt-zoo list corpora`)")
     parser.add_argument("--root", metavar="DIR", help="as data.root")
     parser.add_argument("--poses", metavar="DIR", help="as data.poses")
-    parser.add_argument("--features", metavar="DIR", help="as data.features")
+    parser.add_argument("--features", type=one_or_more_places, metavar="PLACE", help="as data.features")
     parser.add_argument("--set", nargs="+", metavar="NAME=VALUE", default=[], help="other arguments of the corpus")
     parser.add_argument(
         "--modality", choices=["frames", "features", "pose"], help="what is read of the corpus (the first that it has)"

@@ -12,7 +12,33 @@ from slt_zoo.errors import ConfigError, UnknownNameError
 if TYPE_CHECKING:
     from slt_zoo.data.base import SLTDataModule
 
-__all__ = ["open_corpus"]
+__all__ = ["one_or_more_places", "open_corpus"]
+
+_SPLIT = "{split}"
+
+
+def one_or_more_places(word: str) -> str | list[str]:
+    """What ``--features`` says, as ``data.features`` takes it: a place, or a list of places in square brackets.
+
+    Raises:
+        ConfigError: a list that is not closed, or not of names.
+    """
+    import yaml
+
+    if not word.startswith("["):
+        return word
+    stands_for = "\ue000"  # in a list, braces would begin a mapping
+    try:
+        names = yaml.safe_load(word.replace(_SPLIT, stands_for))
+    except yaml.YAMLError:
+        names = None
+    if not isinstance(names, list) or not names or not all(isinstance(name, str) for name in names):
+        raise ConfigError(
+            "--features is a place, or a list of places to be joined along the width",
+            expected="PLACE, or '[PLACE, PLACE]' in quotation marks",
+            found=word,
+        )
+    return [name.replace(stands_for, _SPLIT) for name in names]
 
 
 def open_corpus(name: str, root: str, words: Sequence[str] = (), **given: Any) -> SLTDataModule:

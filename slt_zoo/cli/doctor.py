@@ -7,7 +7,7 @@ import json
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from slt_zoo.cli.corpora import open_corpus
+from slt_zoo.cli.corpora import one_or_more_places, open_corpus
 from slt_zoo.cli.messages import Words
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ def _parse(words: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--corpus", required=True, metavar="NAME", help="`slt-zoo list corpora`")
     parser.add_argument("--root", required=True, metavar="DIR", help="as data.root")
     parser.add_argument("--poses", metavar="DIR", help="as data.poses")
-    parser.add_argument("--features", metavar="DIR", help="as data.features")
+    parser.add_argument("--features", type=one_or_more_places, metavar="PLACE", help="as data.features")
     parser.add_argument("--frames", metavar="DIR", help="as data.frames")
     parser.add_argument("--splits", nargs="+", default=["train", "dev", "test"], help="(train dev test)")
     parser.add_argument("--set", nargs="+", metavar="NAME=VALUE", default=[], help="other arguments of the corpus")

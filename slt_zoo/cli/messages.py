@@ -9,6 +9,7 @@ import re
 from collections.abc import Iterator
 from typing import Any, NoReturn
 
+import slt_zoo
 from slt_zoo.errors import ConfigError, SLTError, nearest
 
 __all__ = ["Words", "explain", "parse_error"]
@@ -56,12 +57,15 @@ def parse_error(message: str, command: str, known: set[str]) -> ConfigError:
         )
     needed = re.search(r"class_path '([\w.]+)':\s+the following arguments are required: ([\w, ]+)", message)
     if needed and "SLTDataModule" not in needed[1]:
-        group = "data" if 'key "data"' in message else "model"
-        options = " ".join(f"--{group}.{name.strip()} VALUE" for name in needed[2].split(","))
+        group, name = "data" if 'key "data"' in message else "model", needed[1].rpartition(".")[2]
+        options = " ".join(f"--{group}.{argument.strip()} VALUE" for argument in needed[2].split(","))
+        simulate = _SIMULATE.replace("Phoenix14T", name if name in slt_zoo._CORPORA else "Phoenix14T")
         return ConfigError(
-            f"{needed[1].rpartition('.')[2]} needs {needed[2]}",
-            todo=f"pass {options}" + (f": the folder of the corpus; {_SIMULATE}" if needed[2] == "root" else ""),
+            f"{name} needs {needed[2]}",
+            todo=f"pass {options}" + (f": the folder of the corpus; {simulate}" if needed[2] == "root" else ""),
         )
+    if short_name := re.search(r"Expected a dot import path string: (\w+)", message):
+        return _no_import_path(short_name[1])
     if nameless := re.search(r"class_path 'slt_zoo\.[\w.]*(SLTModule|SLTDataModule)'", message):
         return _nothing_below(command, nameless[1])
     hints = []
@@ -75,6 +79,22 @@ def parse_error(message: str, command: str, known: set[str]) -> ConfigError:
     if not hints:
         return ConfigError(short, todo=help_)
     return ConfigError(hints[0], found=short.splitlines()[-1].strip(), todo="; ".join(hints[1:]) or help_)
+
+
+def _no_import_path(name: str) -> ConfigError:
+    """For a class that a configuration file calls by its short name."""
+    for group, names in (("data", slt_zoo._CORPORA), ("model", slt_zoo._MODELS)):
+        if name in names:
+            return ConfigError(
+                f"a class_path is a name with its module: {name} alone is none",
+                expected=f"class_path: slt_zoo.{name}",
+                todo=f"write it so in the file, or name the class on the command line: --{group} {name}",
+            )
+    near = nearest(name, [*slt_zoo._CORPORA, *slt_zoo._MODELS])
+    return ConfigError(
+        f"a class_path is a name with its module, as slt_zoo.Phoenix14T; {name} alone is none",
+        todo=f"did you mean {' or '.join(f'slt_zoo.{n}' for n in near)}?" if near else None,
+    )
 
 
 def _nothing_below(command: str, base: str) -> ConfigError:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from slt_zoo.cli.corpora import one_or_more_places
 from slt_zoo.cli.messages import Words
 from slt_zoo.errors import ConfigError, ScoreError
 
@@ -113,7 +114,13 @@ def _parse(words: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--seed", type=int, default=0, help="of the bootstrap (%(default)s)")
     parser.add_argument("--with-baselines", action="store_true", help="rows of what a system must beat")
     parser.add_argument("--train", metavar="FILE", help="annotation of train for the baselines; default: beside R")
-    parser.add_argument("--features", metavar="PLACE", help="for the nearest training sample; as data.features")
+    parser.add_argument(
+        "--features",
+        type=one_or_more_places,
+        metavar="PLACE",
+        help="for the nearest training sample; as data.features: a path, a name below the corpus's features, a list",
+    )
+    parser.add_argument("--feature-stride", type=int, metavar="N", help="of them; as data.feature_stride")
     parser.add_argument("--question-only", metavar="RUN", help="run folder of a model that sees the question alone")
     parser.add_argument(
         "--external", nargs="+", metavar="NAME=FILE", default=[], help="scores of each sentence by BLEURT, COMET, ..."
@@ -123,6 +130,15 @@ def _parse(words: Sequence[str]) -> argparse.Namespace:
     options = parser.parse_args(words)
     if options.samples < 0:
         raise ConfigError("--samples must be at least 0", found=options.samples)
+    if options.feature_stride is not None and (options.features is None or options.feature_stride < 1):
+        raise ConfigError(
+            "--feature-stride is of --features, and at least 1",
+            found=f"--feature-stride {options.feature_stride}, --features {options.features}",
+        )
+    only = {name: getattr(options, name.replace("-", "_")) for name in ("train", "features", "question-only")}
+    unused = [f"--{name}" for name, value in only.items() if value is not None]
+    if unused and not options.with_baselines:
+        log.warning("%s: of no use without --with-baselines, and not read", " and ".join(unused))
     return options
 
 
@@ -211,15 +227,16 @@ def _same_split(options: argparse.Namespace, system: System, references: Referen
 def _with_baselines(
     options: argparse.Namespace, references: References, protocol: str
 ) -> list[tuple[str, ScoreReport | None, str | None]]:
-    from slt_zoo.cli.baselines import baselines
+    from slt_zoo.cli.baselines import Places, baselines
     from slt_zoo.metrics import score
 
+    places = options.features and Places(options.features, options.feature_stride)
     rows: list[tuple[str, ScoreReport | None, str | None]] = []
     for name, hypotheses, lacks in baselines(
         references,
         options.references,
         options.train,
-        options.features,
+        places,
         options.question_only,
         options.split,
         options.split_file,

@@ -265,7 +265,7 @@ def _recipe(name: str, phase: str | None) -> tuple[str, str | None]:
 
 
 _CONFIG_OPTIONS = ("--config", "-c")
-_CLASS_OPTIONS = ("--model", "--data", "--model.help", "--data.help")
+_CLASS_OPTIONS = tuple(f"--{group}{end}" for group in ("model", "data") for end in ("", ".help", ".class_path"))
 
 
 def _class_path(option: str, name: str) -> str:

@@ -14,14 +14,14 @@ from lightning.pytorch.overrides.distributed import UnrepeatedDistributedSampler
 from lightning.pytorch.utilities import rank_zero_warn
 from torch.utils.data import DataLoader
 
-from slt_zoo.data.checks import check_needs, check_splits_apart, report_texts, shared_texts
+from slt_zoo.data.boundaries import fixed_length
+from slt_zoo.data.checks import check_needs, check_splits_apart, report_texts, require_bools, shared_texts
 from slt_zoo.data.clips import ClipDataset
 from slt_zoo.data.length_cache import LengthCache
-from slt_zoo.data.locations import as_list, named_folder, named_places, one_or_several
+from slt_zoo.data.locations import named_folder, named_places, not_there, one_or_several
 from slt_zoo.data.manifest import Manifest
 from slt_zoo.data.media_checks import check_there, first_look
 from slt_zoo.data.media_finder import FilesOf, MediaFinder, check_timing
-from slt_zoo.data.places import exists_for_a_split
 from slt_zoo.data.published import Expected, differences
 from slt_zoo.data.samplers import TrainBatches, TrainLoader
 from slt_zoo.data.stores import Store, attached
@@ -83,6 +83,8 @@ class SLTDataModule(LightningDataModule):
     """Under which the corpus is given, and where that was read."""
     access: ClassVar[str] = ""
     """Where a person asks for it; nothing is downloaded."""
+    frames_below: ClassVar[str] = ""
+    """Folder of the corpus in which a name that ``frames`` gives is looked for."""
 
     def __init__(
         self,
@@ -115,6 +117,7 @@ class SLTDataModule(LightningDataModule):
                 "num_workers must be at least 0, seed must be at least 0, and frames_per_batch at least 1",
                 found=f"num_workers={num_workers}, seed={seed}, frames_per_batch={frames_per_batch}",
             )
+        require_bools(bucket=bucket)
         check_timing(features, feature_stride, feature_window)
         self.root = Path(root).expanduser()
         self.batch_size, self.eval_batch_size = batch_size, eval_batch_size or batch_size
@@ -459,22 +462,24 @@ class SLTDataModule(LightningDataModule):
     def _lengths(self, split: Split, kind: str) -> LengthCache:
         return LengthCache(self.annotation_hashes[split], kind, self.root)
 
+    def not_there(self, kind: str) -> str | None:
+        """What a message says where the argument of a kind names places that do not exist; None: all do."""
+        argument = attached.ARGUMENTS.get(kind, kind)
+        below = {"features": ("features",), "frames": (self.frames_below,), "segments": ("segments", "")}.get(kind, ())
+        named = None if kind in self.stores else getattr(self, argument, None)
+        if kind == "segments" and named is not None and fixed_length(named) is not None:
+            return None
+        return not_there(f"data.{argument}", named, self.corpus_folder(), below)
+
     def media_advice(self, modality: str) -> str:
         """What a person can do when a kind of media is missing; a corpus may say it better."""
-        given = {"pose": self.poses, "features": self.features, "segments": self.segments}
-        if modality not in given:
+        make = "them with `slt-zoo segment`" if modality == "segments" else "a store with `slt-zoo extract`"
+        if (lacking := self.not_there(modality)) is not None:
+            return f"{lacking}; correct the path, or make {make}"
+        argument = attached.ARGUMENTS.get(modality, modality)
+        if modality == "frames" and self.frames is None:
             return "unpack the media of the corpus"
-        argument = {"pose": "data.poses"}.get(modality, f"data.{modality}")
-        place = given[modality]
-        make = ", or make " + (
-            "them with `slt-zoo segment`" if modality == "segments" else "a store with `slt-zoo extract`"
-        )
-        below = {"pose": [""], "features": ["features"], "segments": ["segments", ""]}[modality]
-        named = {name: named_folder(self.corpus_folder(), name, *below) for name in as_list(place)}
-        lacking = [name for name, path in named.items() if path is not None and not exists_for_a_split(path)]
-        if lacking:
-            return f"{argument}={first_few(lacking)} is no folder here: correct the path, or make {make}"
-        return f"pass {argument}=<folder>, or make {make}"
+        return f"pass data.{argument}=<folder>, or make {make}"
 
     def _chunks(self, manifest: Manifest) -> list[int] | None:
         """Which file each sample is fetched with, where what is read is fetched."""

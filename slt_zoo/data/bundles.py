@@ -46,7 +46,15 @@ def find_bundle(place: Path, split: Split, kind: str) -> Bundle | None:
         return None
     if SPLIT_MARK in str(place):
         paths = [Path(str(place).replace(SPLIT_MARK, name)) for name in names_of(split)]
-        path = next((path for path in paths if path.is_file()), None)
+        there = [path for path in paths if path.is_file()]
+        if len(there) > 1 and not there[0].samefile(there[1]):
+            raise ConfigError(
+                f"{len(there)} files of {kind} for {split}: which one?",
+                where=str(place),
+                found=first_few([path.name for path in there]),
+                todo="keep one of them",
+            )
+        path = there[0] if there else None
     elif place.is_file():
         path = place
     else:

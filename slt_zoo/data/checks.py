@@ -20,10 +20,22 @@ __all__ = [
     "has_odd_spaces",
     "is_empty",
     "report_texts",
+    "require_bools",
     "shared_texts",
 ]
 
 ZERO_WIDTH = "\u200b"
+
+
+def require_bools(**flags: object) -> None:
+    """Refuse what is no bool: the string ``"false"`` would count as true.
+
+    Raises:
+        ConfigError: with the first argument that is none.
+    """
+    for name, value in flags.items():
+        if not isinstance(value, bool):
+            raise ConfigError(f"{name} is True or False", found=repr(value))
 
 
 def is_empty(value: str | Sequence[str] | None) -> bool:

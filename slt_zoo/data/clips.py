@@ -9,12 +9,14 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
+from torch import Tensor
 from torch.utils.data import Dataset
 
 from slt_zoo.data.boundaries import read_labels
 from slt_zoo.data.length_cache import LengthCache
 from slt_zoo.data.manifest import Manifest
 from slt_zoo.data.readers import open_reader
+from slt_zoo.data.readers.opening import feature_widths
 from slt_zoo.data.retry import retry_read
 from slt_zoo.data.samplers import Key
 from slt_zoo.data.selection import effective_fps
@@ -109,14 +111,25 @@ def _require_one_shape(clips: Sequence[Clip]) -> None:
             other = getattr(clip, name)
             if first is None or other is None or first.shape[1:] == other.shape[1:]:
                 continue
-            kind = "features" if name == "features" else name
+            good, bad = clips[0].sample, clip.sample
+            expected, found = _shapes(name, good, first), _shapes(name, bad, other)
+            at_fault = [k for k in range(len(found)) if expected[k][0] != found[k][0]] or range(len(found))
             raise MediaError(
-                f"{kind} of different shapes in one batch",
-                where=f"samples {clips[0].sample.id} and {clip.sample.id}",
-                expected=f"{tuple(first.shape[1:])} a row, as in {clips[0].sample.media[kind].path!r}",
-                found=f"{tuple(other.shape[1:])} a row in {clip.sample.media[kind].path!r}",
+                f"{name} of different shapes in one batch",
+                where=f"samples {good.id} and {bad.id}",
+                expected="as in "
+                + "; ".join(f"{shape} a row of {path}" for shape, path in (expected[k] for k in at_fault)),
+                found="; ".join(f"{shape} a row of {path}" for shape, path in (found[k] for k in at_fault)),
                 todo="features of one extractor, and frames of one size: the model's transform may resize them",
             )
+
+
+def _shapes(kind: str, sample: Sample, rows: Tensor) -> list[tuple[tuple[int, ...], str]]:
+    """Shape of a row and path, of each place where the media of a sample were joined from several."""
+    media = sample.media[kind]
+    if not media.joined:
+        return [(tuple(rows.shape[1:]), repr(media.path))]
+    return [((width,), where) for where, width in feature_widths(media, sample.id)]
 
 
 class ClipDataset(Dataset[Clip]):

@@ -15,6 +15,7 @@ from slt_zoo.data.examine_media import look_at_media
 from slt_zoo.data.examine_tokenizer import load_pieces, unwritable
 from slt_zoo.data.manifest import Manifest
 from slt_zoo.data.published import differences, version_of
+from slt_zoo.data.questions import QuestionCorpus
 from slt_zoo.errors import DatasetError, first_few, one_line
 from slt_zoo.types import SPLITS, Split
 
@@ -83,20 +84,8 @@ def examine(
     """
     result = Examination(data.corpus, str(data.root))
     pieces = None if tokenizer is None else load_pieces(tokenizer)
-    manifests: dict[Split, Manifest] = {}
-    for split in splits:
-        told: list[str] = []
-        try:
-            with warnings.catch_warnings(record=True) as caught:
-                warnings.simplefilter("always")
-                manifests[split] = data.manifest(split)
-            told = [str(w.message) for w in caught]
-        except DatasetError as error:
-            result.findings.append(Finding("fault", split, one_line(error)))
-            continue
-        known, name = _found_below(data, manifests[split]), f"{data.corpus} {split}: "
-        told = [text.removeprefix(name) for text in dict.fromkeys(told) if text not in known]
-        result.findings.extend(Finding("note", split, text) for text in told)
+    manifests = _read(result, data, splits)
+    lacking = _places_that_are_not_there(result, data) if manifests else set[str]()
     for split, manifest in manifests.items():
         result.splits[split] = {"samples": len(manifest), "texts": len(set(manifest.column("text")))}
         _against_published(result, data, manifest)
@@ -105,6 +94,7 @@ def examine(
         result.splits[split]["media"] = media.there
         result.findings.extend(Finding("fault", split, text) for text in media.faults)
         result.findings.extend(Finding("note", split, text) for text in media.notes)
+        _named_without_samples(result, data, split, lacking)
         result.read += media.opened
         if pieces is not None:
             result.findings.extend(Finding("note", split, text) for text in unwritable(manifest, pieces))
@@ -112,6 +102,55 @@ def examine(
     if data.remark:
         result.findings.append(Finding("note", "", data.remark))
     return result
+
+
+def _read(result: Examination, data: SLTDataModule, splits: Sequence[Split]) -> dict[Split, Manifest]:
+    """The splits that can be read; what stands in the way of the others, and what reading tells, are findings."""
+    manifests: dict[Split, Manifest] = {}
+    errors: dict[Split, DatasetError] = {}
+    for split in splits:
+        try:
+            with warnings.catch_warnings(record=True) as caught:
+                warnings.simplefilter("always")
+                manifests[split] = data.manifest(split)
+        except DatasetError as error:
+            errors[split] = error
+            continue
+        known, name = _found_below(data, manifests[split]), f"{data.corpus} {split}: "
+        told = [text for w in caught if (text := str(w.message)) not in known]
+        texts = [text.removeprefix(name) for text in dict.fromkeys(told)]
+        result.findings.extend(Finding("note", split, text) for text in texts)
+        missing = data.questions_of_others(split) if isinstance(data, QuestionCorpus) else None
+        if missing is not None:
+            result.findings.append(Finding("fault", split, missing))
+    same = {(error.where, error.found, error.todo) for error in errors.values()}
+    if not manifests and len(errors) > 1 and len(same) == 1:  # of the root, not of a split
+        errors, first = {}, next(iter(errors.values()))
+        result.findings.append(Finding("fault", "", one_line(first)))
+    result.findings.extend(Finding("fault", split, one_line(error)) for split, error in errors.items())
+    return manifests
+
+
+_KINDS = {"features": "features", "pose": "poses", "frames": "frames", "segments": "segments"}
+"""Kind of media to the argument that names it."""
+
+
+def _places_that_are_not_there(result: Examination, data: SLTDataModule) -> set[str]:
+    """Kinds of media whose place was named and does not exist."""
+    told = {kind: text for kind in _KINDS if (text := data.not_there(kind)) is not None}
+    result.findings.extend(Finding("fault", "", text) for text in told.values())
+    return set(told)
+
+
+def _named_without_samples(result: Examination, data: SLTDataModule, split: Split, lacking: set[str]) -> None:
+    """A place that was named and has not one sample of a split."""
+    for kind, argument in _KINDS.items():
+        named = getattr(data, argument)
+        if named is not None and kind not in lacking and not result.splits[split]["media"].get(kind):
+            store = data.stores.get(kind)
+            todo = data.media_advice(kind) if store is None else store.advice
+            text = f"no sample has its {kind} in data.{argument}={named}; {todo}"
+            result.findings.append(Finding("fault", split, text))
 
 
 def _found_below(data: SLTDataModule, manifest: Manifest) -> set[str]:

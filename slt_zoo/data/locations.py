@@ -4,14 +4,23 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Sequence
-from functools import cached_property
+from functools import cached_property, lru_cache
 from pathlib import Path
 
 from slt_zoo.data.listing import is_folder
 from slt_zoo.data.places import exists_for_a_split
-from slt_zoo.errors import ConfigError, DatasetError, DatasetNotFoundError
+from slt_zoo.errors import ConfigError, DatasetError, DatasetNotFoundError, first_few
 
-__all__ = ["FolderTree", "as_list", "named_folder", "named_places", "names_in", "one_or_several", "wrong_root"]
+__all__ = [
+    "FolderTree",
+    "as_list",
+    "named_folder",
+    "named_places",
+    "names_in",
+    "not_there",
+    "one_or_several",
+    "wrong_root",
+]
 
 
 def named_folder(corpus: Path, name: str | None, *below: str) -> Path | None:
@@ -29,9 +38,29 @@ def named_folder(corpus: Path, name: str | None, *below: str) -> Path | None:
 
 
 def named_places(corpus: Path, names: str | Sequence[str] | None, below: str) -> Path | list[Path] | None:
-    """`named_folder` of one name, or of each of several."""
+    """`named_folder` of one name, or of each of several.
+
+    Raises:
+        ConfigError: two of them are one.
+    """
     places = [place for name in as_list(names) if (place := named_folder(corpus, name, below)) is not None]
+    if len(places) > 1:
+        _refuse_doubles(tuple(places))
     return places[0] if len(places) == 1 else places or None
+
+
+@lru_cache(maxsize=8)
+def _refuse_doubles(places: tuple[Path, ...]) -> None:
+    """Asked for each sample, looked at once."""
+    real: dict[str, Path] = {}
+    for place in places:
+        other = real.setdefault(os.path.realpath(place), place)
+        if other is not place:
+            raise ConfigError(
+                "data.features joins a place with itself",
+                found=f"{str(other)!r} and {str(place)!r} are one",
+                todo="name each place once",
+            )
 
 
 def as_list(names: str | Sequence[str] | None) -> list[str]:
@@ -43,10 +72,21 @@ def one_or_several(features: str | Sequence[str] | None) -> str | list[str] | No
     """What a person named as features; a list of one is that one.
 
     Raises:
-        ConfigError: an empty list, or a place twice.
+        ConfigError: an empty list, a place twice, or what is no name.
     """
+    given = [features] if features is None or isinstance(features, str | os.PathLike) else features
+    listed = list(given) if isinstance(given, Sequence) else [given]
+    wrong = [name for name in listed if not isinstance(name, str | os.PathLike) or not str(name).strip()]
+    if wrong and features is not None:
+        raise ConfigError(
+            "data.features takes a path or a name, or a list of these",
+            expected="strings that are not empty",
+            found=f"{wrong[0]!r} ({type(wrong[0]).__name__})",
+        )
     if features is None or isinstance(features, str):
         return features
+    if isinstance(features, os.PathLike):
+        return str(features)
     names = [str(name) for name in features]
     if not names or len(set(names)) < len(names):
         raise ConfigError(
@@ -55,6 +95,28 @@ def one_or_several(features: str | Sequence[str] | None) -> str | list[str] | No
             todo="data.features='[phoenix14t.pami0.{split}, phoenix14t.pami1.{split}]', or one place",
         )
     return names if len(names) > 1 else names[0]
+
+
+def not_there(
+    argument: str, names: str | Sequence[str] | None, corpus: Path | None, below: Sequence[str] = ()
+) -> str | None:
+    """What a message says of places that a person named and that do not exist; None: all of them do.
+
+    Args:
+        argument: by which they were named.
+        names: what the person gave.
+        corpus: folder of the corpus; None: a name is a path.
+        below: see `named_folder`; nothing: a name is a path.
+    """
+    tried: list[Path] = []
+    lacking: list[str] = []
+    for name in as_list(names):
+        inside = [] if corpus is None else [corpus / place / name for place in below]
+        places = list(dict.fromkeys(path.absolute() for path in (*inside, Path(name).expanduser())))
+        if not any(map(exists_for_a_split, places)):
+            lacking.append(name)
+            tried.extend(places)
+    return f"{argument}={first_few(lacking)} is no folder here; looked for {first_few(tried, 4)}" if lacking else None
 
 
 def names_in(folder: Path) -> str:
@@ -77,6 +139,7 @@ def wrong_root(
     *,
     below: bool = False,
     found: str | None = None,
+    simulate: type | None = None,
 ) -> DatasetNotFoundError:
     """A root below which the annotation is not: where it was looked for, and what is there instead.
 
@@ -88,7 +151,11 @@ def wrong_root(
         todo: what to pass instead.
         below: all folders below these were looked in too.
         found: what is there; the names in the root by default.
+        simulate: class of the corpus, where a simulated one may help.
     """
+    known = [] if simulate is None else [c for c in simulate.__mro__ if c.__module__.startswith("slt_zoo.datamodules.")]
+    if known:  # a class of one's own has the layout of its parent
+        todo += f", or make a simulated one with `slt-zoo simulate --corpus {known[0].__name__} --root DIR`"
     return DatasetNotFoundError(
         f"{corpus}: no {what} under {str(root)!r}",
         where=f"looked in {', '.join(map(str, tried))}{' and the folders below it' if below else ''}",

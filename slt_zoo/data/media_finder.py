@@ -6,12 +6,14 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from lightning.pytorch.utilities import rank_zero_warn
+
 from slt_zoo.data.boundaries import fixed_length
 from slt_zoo.data.bundles import Bundle, find_bundle
-from slt_zoo.data.media_tables import MediaTable, find_table
+from slt_zoo.data.media_tables import MediaTable, find_table, why_no_place
 from slt_zoo.data.places import Place, find_place
 from slt_zoo.data.readers import VIDEO_SUFFIXES
-from slt_zoo.errors import ConfigError, MediaError
+from slt_zoo.errors import AnnotationError, ConfigError, MediaError, first_few
 from slt_zoo.types import Media, Sample, Split
 
 __all__ = ["SUFFIXES", "FilesOf", "MediaFinder", "check_timing"]
@@ -38,15 +40,19 @@ class MediaFinder:
         fps: frames a second of the corpus, for what does not say its own rate.
         stride: video frames between two vectors of the features.
         window: video frames that one vector sees.
+        notes: what a corpus has to say where samples of a kind and split are missing.
     """
 
     fps: float | None = None
     stride: int | None = None
     window: int | None = None
+    notes: dict[tuple[str, Split], dict[str, None]] = field(default_factory=dict, init=False, repr=False)
     _bundles: dict[tuple[str, Path, Split], Bundle | None] = field(default_factory=dict, init=False, repr=False)
     _places: dict[tuple[str, Path, Split], Place | None] = field(default_factory=dict, init=False, repr=False)
     _tables: dict[tuple[str, Path, Split], MediaTable | None] = field(default_factory=dict, init=False, repr=False)
     _lacking: dict[tuple[str, Path, Split], list[str]] = field(default_factory=dict, init=False, repr=False)
+
+    _told: set[tuple[str, Path, Split]] = field(default_factory=set, init=False, repr=False)
 
     def find(
         self,
@@ -84,6 +90,7 @@ class MediaFinder:
         if key not in self._tables:
             of_files = kind != "segments"  # boundaries are read whole, whatever part a table would name
             self._tables[key] = find_table(place, sample.split, kind, SUFFIXES[kind]) if of_files else None
+            _tell_overlaps(self._tables[key])
         table = self._tables[key]
         if table is not None:
             return self._in_table(table, key, sample, layout, other_names)
@@ -101,15 +108,29 @@ class MediaFinder:
         if files is not None:
             found = files(place, SUFFIXES[kind], sample)
             return None if found is None else self._media(kind, *found, sample, layout)
+        if one is not None and one.rivals and key not in self._told:
+            self._told.add(key)
+            rank_zero_warn(
+                f"{one.folder}: {len(one.rivals)} samples have a file {one.suffix}, which is read, and another: "
+                f"{first_few(one.rivals, 3)}"
+            )
         return None if one is None else self._media(kind, one.path(sample.id, other_names), one.suffix, sample, layout)
 
     def advice(self, kind: str, split: Split) -> str | None:
-        """What tables of a kind have instead of the samples that they lack; None: there is no table that lacks any."""
-        told = [
-            table.lacks(self._lacking[key])
-            for key, table in self._tables.items()
-            if table is not None and key[0] == kind and key[2] == split and key in self._lacking
-        ]
+        """What tables of a kind have instead of the samples that they lack, and what else is known of a place.
+
+        None: nothing is.
+        """
+        told: list[str] = list(self.notes.get((kind, split), ()))
+        for key, table in self._tables.items():
+            if key[0] != kind or key[2] != split:
+                continue
+            if table is None:
+                told += filter(None, [why_no_place(key[1], kind, split)])
+            elif key in self._lacking:
+                told.append(table.lacks(self._lacking[key]))
+            elif table.note is not None:
+                told.append(table.note)
         return "; ".join(told) or None
 
     def _in_table(
@@ -121,7 +142,16 @@ class MediaFinder:
             return None
         suffix = next((s for s in SUFFIXES[kind] if s and part.path.lower().endswith(s)), "")
         bounds = {name: getattr(part, name) for name in ("start", "end", "row_start", "row_end")}
-        return replace(self._media(kind, part.path, suffix, sample, layout), **bounds)
+        source = f"{table.path}, line {part.line}"
+        media = replace(self._media(kind, part.path, suffix, sample, layout), **bounds, source=source)
+        if media.fps is None and suffix not in _OWN_RATE and (media.start, media.end) != (None, None):
+            raise AnnotationError(
+                f"line {part.line}: a part in seconds of {part.path!r}, and neither file nor corpus has a frame rate",
+                where=source,
+                expected="parts in rows (frames, vectors) of the file, or whole files",
+                todo="write a table with the columns id, signs_file, signs_offset, signs_length, the last two in rows",
+            )
+        return media
 
     def _media(
         self, kind: str, path: str, suffix: str, sample: Sample, layout: str | None, item: str | None = None
@@ -136,6 +166,12 @@ class MediaFinder:
             window=self.window if of_features else None,
             item=item,
         )
+
+
+def _tell_overlaps(table: MediaTable | None) -> None:
+    overlaps = [] if table is None else table.overlaps()
+    if overlaps and table is not None:
+        rank_zero_warn(f"{table.path}: parts of one file overlap, so samples share frames: {first_few(overlaps, 3)}")
 
 
 def _joined(parts: list[Media], wanted: int, sample: Sample) -> Media | None:

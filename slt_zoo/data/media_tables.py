@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 import re
 import unicodedata
 from collections.abc import Callable, Mapping, Sequence
@@ -13,14 +14,14 @@ from typing import TYPE_CHECKING
 
 from slt_zoo.data.annotations import Row, read_rows, read_text
 from slt_zoo.data.ids import bare_id, check_id
-from slt_zoo.data.listing import FolderIndex
-from slt_zoo.data.places import PREFIX, SPLIT_MARK, Place, prefix_place, words_of
-from slt_zoo.errors import AnnotationError, first_few, nearest
+from slt_zoo.data.listing import FolderIndex, what_is_there
+from slt_zoo.data.places import PREFIX, SPLIT_MARK, Place, exists_for_a_split, prefix_place, words_of
+from slt_zoo.errors import AnnotationError, ConfigError, first_few, nearest
 
 if TYPE_CHECKING:
     from slt_zoo.types import Split
 
-__all__ = ["MediaTable", "Part", "find_table"]
+__all__ = ["MediaTable", "Part", "find_table", "why_no_place"]
 
 _ENDINGS = (".tsv", ".csv")
 _DELIMITERS = ("\t", ",", ";")
@@ -65,14 +66,33 @@ class MediaTable:
     Attributes:
         path: of the table.
         parts: by the sample's id, without a split in front.
+        note: why the files that it names were not found.
     """
 
     path: Path
     parts: Mapping[str, Part]
+    note: str | None = None
 
     def find(self, names: Sequence[str]) -> Part | None:
         """The first of these names that the table has."""
         return next((self.parts[name] for name in names if name in self.parts), None)
+
+    def overlaps(self) -> list[str]:
+        """Pairs of neighbouring parts of one file that share something of it, each as text with both lines."""
+        by_file: dict[str, list[tuple[float, float, str, int]]] = {}
+        for name, part in self.parts.items():
+            rows = part.row_start is not None or part.row_end is not None
+            start, end = (part.row_start, part.row_end) if rows else (part.start, part.end)
+            span = (start or 0, math.inf if end is None else end, name, part.line)
+            by_file.setdefault(os.path.normpath(part.path), []).append(span)
+        found = []
+        for spans in by_file.values():
+            last = None
+            for span in sorted(spans):
+                if last is not None and span[0] < last[1]:
+                    found.append(f"{last[2]!r} (line {last[3]}) and {span[2]!r} (line {span[3]})")
+                last = span if last is None or span[1] > last[1] else last
+        return found
 
     def lacks(self, ids: Sequence[str]) -> str:
         """A sentence about samples that the table has not, with what it has under similar names."""
@@ -111,16 +131,42 @@ def find_table(place: Path, split: Split, kind: str, suffixes: Sequence[str]) ->
 
     Raises:
         AnnotationError: none of these tables, or damaged; names file and line.
+        ConfigError: there are several of the split.
     """
     if place.suffix.lower() not in _ENDINGS:
         return None
     words = words_of(split) if SPLIT_MARK in str(place) else ("",)
     paths = [Path(str(place).replace(SPLIT_MARK, word)) for word in words]
-    path = next((path for path in paths if path.is_file()), None)
-    return None if path is None else MediaTable(path, _parts(path, split, kind, suffixes))
+    found = [path for path in paths if path.is_file()]
+    if len(found) > 1 and not all(path.samefile(found[0]) for path in found):
+        raise ConfigError(
+            f"{len(found)} tables for {split}: which one?",
+            where=str(place),
+            found=first_few([path.name for path in found]),
+            todo="keep one of them",
+        )
+    if not found:
+        return None
+    parts, note = _parts(found[0], split, kind, suffixes)
+    return MediaTable(found[0], parts, note)
 
 
-def _parts(path: Path, split: Split, kind: str, suffixes: Sequence[str]) -> dict[str, Part]:
+def why_no_place(place: Path, kind: str, split: Split) -> str | None:
+    """A sentence about a place that is not there, where its name tells what was meant; None: there is none to say."""
+    if place.suffix.lower() in _ENDINGS:
+        paths = [Path(str(place).replace(SPLIT_MARK, word)) for word in words_of(split)]
+        there = any(path.exists() for path in paths)
+        return None if there else f"there is no file {paths[0]}; {what_is_there(paths[0])}"
+    if kind == "features" and "," in str(place) and not exists_for_a_split(place):
+        return f"there is no {str(place)!r}: several places are joined as a list, data.features='[{_spaced(place)}]'"
+    return None
+
+
+def _spaced(place: Path) -> str:
+    return ", ".join(part.strip() for part in str(place).split(","))
+
+
+def _parts(path: Path, split: Split, kind: str, suffixes: Sequence[str]) -> tuple[Mapping[str, Part], str | None]:
     columns, delimiter, form = _form(path)
     readers: dict[str, Callable[[Row, Path], tuple[str, Part]]] = {
         "path": _of_a_person,
@@ -143,7 +189,24 @@ def _parts(path: Path, split: Split, kind: str, suffixes: Sequence[str]) -> dict
             )
     if not parts:
         raise AnnotationError("the table of media has a header and no lines", where=_where(path, 1))
-    return _in_prefix_folders(parts, path.parent, split, kind, suffixes) if form == "video_name" else parts
+    if form == "path":
+        _refuse_doubles(parts, path)
+    return _in_prefix_folders(parts, path.parent, split, kind, suffixes) if form == "video_name" else (parts, None)
+
+
+def _refuse_doubles(parts: Mapping[str, Part], table: Path) -> None:
+    """Two samples of a person's table cannot be the same frames."""
+    seen: dict[tuple[object, ...], tuple[str, int]] = {}
+    for name, part in parts.items():
+        other, line = seen.setdefault((os.path.normpath(part.path), part.start, part.end), (name, part.line))
+        if other != name:
+            raise AnnotationError(
+                f"line {part.line}: {name!r} is the same part of the same file as {other!r} on line {line}",
+                where=_where(table, part.line),
+                expected="a file, or a part of one, a sample",
+                found=repr(part.path),
+                todo="correct the path, or tell the sentences of a file apart with the columns start and end",
+            )
 
 
 def _form(path: Path) -> tuple[list[str], str, str]:
@@ -152,8 +215,9 @@ def _form(path: Path) -> tuple[list[str], str, str]:
     if not first.strip():
         raise AnnotationError("the table of media is empty, or its first line is", where=_where(path, 1))
     cells = first.split("\t")
-    if len(cells) == 3 and _VIDEO.search(cells[0]) and _NUMBER.fullmatch(cells[1].removeprefix("-")):
-        return ["video_name", "duration", "caption"], "\t", "video_name"  # ssvp_slt writes no header
+    durations = cells[1:2]  # ssvp_slt writes no header; captions, or all but the name, may be left out
+    if len(cells) <= 3 and _VIDEO.search(cells[0]) and all(_NUMBER.fullmatch(d.removeprefix("-")) for d in durations):
+        return ["video_name", "duration", "caption"][: len(cells)], "\t", "video_name"
     for delimiter in _DELIMITERS:
         cells = [cell.strip() for cell in first.split(delimiter)]
         form = next((mark for mark in _NEEDED if mark in cells), None)
@@ -220,13 +284,19 @@ def _of_ssvp(row: Row, table: Path) -> tuple[str, Part]:
 
 def _in_prefix_folders(
     parts: Mapping[str, Part], folder: Path, split: Split, kind: str, suffixes: Sequence[str]
-) -> dict[str, Part]:
-    """The samples of ssvp_slt's table in folders of 5 characters: beside it or above, there also in ``features/0``."""
+) -> tuple[dict[str, Part], str | None]:
+    """The samples of ssvp_slt's table in folders of 5 characters: beside it or above, there also in ``features/0``.
+
+    With them why a folder of an epoch was not entered, where nothing was found.
+    """
     own = {"frames": "videos", "pose": "poses"}.get(kind, kind)
     above = [folder, folder.parent]
-    places = [place for base in above for place in (base, base / own)]
+    places, skipped = [place for base in above for place in (base, base / own)], list[str]()
     for base in above:
-        epochs = [name for name in FolderIndex(base / own).names() if name.isdigit() and len(name) < PREFIX]
+        names = FolderIndex(base / own).names()
+        epochs = [name for name in names if name.isdigit() and len(name) < PREFIX]
+        if names and len(epochs) != 1:
+            skipped.append(f"{base / own} has {first_few(names, 3)}")
         places.extend(base / own / epoch for epoch in epochs if len(epochs) == 1)  # of several none is guessed
     prefixes = dict.fromkeys(name[:PREFIX] for name in parts)
     should = next((base / own for base in above if (base / own).is_dir()), folder / own)
@@ -236,9 +306,11 @@ def _in_prefix_folders(
         prefix = next((prefix for prefix in prefixes if listed.has(prefix)), None)
         found = None if prefix is None else prefix_place(place, prefix, suffixes)
         if found is not None:
-            home = found
+            home, skipped = found, []
             break
-    return {name: replace(part, path=home.path(name)) for name, part in parts.items()}
+    note = "; ".join(skipped) + ": of these the only folder with a number as its name, an epoch's, is entered"
+    found_parts = {name: replace(part, path=home.path(name)) for name, part in parts.items()}
+    return found_parts, note + f"; name the folder itself: data.{kind}=<folder>" if skipped else None
 
 
 # Cells.

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from slt_zoo.data.listing import is_folder
-from slt_zoo.errors import MediaError
+from slt_zoo.errors import MediaError, first_few
 
 if TYPE_CHECKING:  # the types that travel load torch, which simulating does without
     from slt_zoo.types import Split
@@ -46,6 +46,7 @@ class Place:
         folder: holds one file (or folder) a sample.
         suffix: behind the id; empty for folders.
         names: of the files with this suffix, sorted; none for folders.
+        rivals: names with another suffix of samples that have one with this; not read.
         prefixed: each lies in a folder that is called like the first 5 characters of its name; ``names`` is empty.
     """
 
@@ -53,6 +54,7 @@ class Place:
     suffix: str
     names: tuple[str, ...] = field(default=(), repr=False)
     prefixed: bool = False
+    rivals: tuple[str, ...] = field(default=(), repr=False)
 
     def path(self, sample_id: str, other_names: Sequence[str] = ()) -> str:
         """Where the sample's file should be: ``<id><suffix>``, or with a postfix that all files of the folder share.
@@ -62,15 +64,26 @@ class Place:
 
         Args:
             sample_id: of the sample.
-            other_names: what programs call it; looked for, in this order, where there is no file of the id.
+            other_names: what programs call it.
+
+        Raises:
+            MediaError: there are files of several of these names.
         """
         if self.prefixed:
             return str(self.folder / sample_id[:PREFIX] / f"{sample_id}{self.suffix}")
-        for name in (sample_id, *other_names):
-            postfix = self._postfix(name)
-            if postfix is not None:
-                return str(self.folder / f"{name}{postfix}{self.suffix}")
-        return str(self.folder / f"{sample_id}{self.suffix}")
+        found = [
+            f"{name}{postfix}{self.suffix}"
+            for name in dict.fromkeys((sample_id, *other_names))
+            if (postfix := self._postfix(name)) is not None
+        ]
+        if len(found) > 1:
+            raise MediaError(
+                f"{len(found)} files fit sample {sample_id}: which one?",
+                where=repr(str(self.folder)),
+                found=first_few([repr(name) for name in found]),
+                todo="keep the files of one naming in a folder, or write a table with the columns id and path",
+            )
+        return str(self.folder / (found[0] if found else f"{sample_id}{self.suffix}"))
 
     def _postfix(self, wanted: str) -> str | None:
         """What stands behind a name in that of its file; None: there is no such file."""
@@ -126,19 +139,29 @@ def find_place(root: Path, split: Split, suffixes: Sequence[str]) -> Place | Non
             return prefixed
         for suffix in suffixes:
             if suffix in found and not (suffix == "" and folder == root and (root / split).is_dir()):
-                return Place(folder, suffix, tuple(sorted(found[suffix])) if suffix else ())
+                names = tuple(sorted(found[suffix])) if suffix else ()
+                return Place(folder, suffix, names, rivals=_rivals(found, suffix, suffixes))
     return None
+
+
+def _rivals(found: dict[str, list[str]], suffix: str, suffixes: Sequence[str]) -> tuple[str, ...]:
+    """Files beside those of a suffix that are called like them and have a suffix that is preferred less."""
+    stems = {name.removesuffix(suffix) for name in found[suffix]} if suffix else set()
+    others = [other for other in suffixes if other not in ("", suffix)]
+    return tuple(name for other in others for name in sorted(found.get(other, ())) if name.removesuffix(other) in stems)
 
 
 def _with_prefixes(folder: Path, found: dict[str, list[str]], suffixes: Sequence[str]) -> Place | None:
     """``<folder>/<first 5 characters>/<id><suffix>``, as ssvp_slt has it; None: the folder is none of these.
 
-    All that is there must be folders with names of 5 characters, and what the first of them holds must begin with its
-    name, so that a folder of frames whose sample has such a name stays the folder of this sample.
+    All folders that are there must have names of 5 characters, and what the first of them holds must begin with its
+    name, so that a folder of frames whose sample has such a name stays the folder of this sample. Files beside them
+    (a README) do not matter, and files of the kind do not where they are fewer than the folders.
     """
     names = sorted(name for name in found.get("", ()) if not name.startswith("."))
     odd = not names or any(len(name) != PREFIX or name in ("train", *_DEV) for name in names)
-    if odd or any(suffix and not name.startswith(".") for suffix, others in found.items() for name in others):
+    strays = [name for suffix in suffixes if suffix for name in found.get(suffix, ()) if not name.startswith(".")]
+    if odd or len(strays) >= len(names):
         return None
     return prefix_place(folder, names[0], suffixes)
 
@@ -147,11 +170,7 @@ def prefix_place(folder: Path, prefix: str, suffixes: Sequence[str]) -> Place | 
     """The place of files in folders of prefixes, as one of these folders has them; None: that one has none."""
     try:
         with os.scandir(folder / prefix) as entries:
-            there = {
-                "" if is_folder(e) else os.path.splitext(e.name)[1]  # noqa: PTH122  # no Path a file
-                for e in entries
-                if e.name.startswith(prefix)
-            }
+            there = {_suffix_of(e) for e in entries if e.name.startswith(prefix)}
     except OSError:  # not there, a file, or what may not be listed
         return None
     suffix = next((s for s in suffixes if s in there), None)
@@ -159,7 +178,7 @@ def prefix_place(folder: Path, prefix: str, suffixes: Sequence[str]) -> Place | 
 
 
 def suffixes_in(folder: Path) -> dict[str, list[str]]:
-    """Names in a folder by their suffix; folders have an empty one.
+    """Names in a folder by their suffix; folders have an empty one, files without any ``"."``.
 
     Raises:
         MediaError: it cannot be listed.
@@ -168,7 +187,11 @@ def suffixes_in(folder: Path) -> dict[str, list[str]]:
     try:
         with os.scandir(folder) as entries:
             for e in entries:
-                found.setdefault("" if is_folder(e) else os.path.splitext(e.name)[1], []).append(e.name)  # noqa: PTH122  # no Path a file
+                found.setdefault(_suffix_of(e), []).append(e.name)
     except OSError as cause:
         raise MediaError(f"cannot list the folder: {cause.strerror or cause}", where=repr(str(folder))) from cause
     return found
+
+
+def _suffix_of(entry: os.DirEntry[str]) -> str:
+    return "" if is_folder(entry) else os.path.splitext(entry.name)[1] or "."  # noqa: PTH122  # no Path a file

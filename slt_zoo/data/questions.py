@@ -189,6 +189,16 @@ class QuestionCorpus(SLTDataModule):
         inside = path.resolve().is_relative_to(self.corpus_folder().resolve())
         return inside and (self.simulation_note() or {}).get("question_overlap") is not None
 
+    def questions_of_others(self, split: Split) -> str | None:
+        """A sentence where the corpus has questions of other splits and lacks those of this one: a part of a copy."""
+        if self.questions is not None or any(path.is_file() for path in _names(self._question_folder(), split)):
+            return None
+        folder = self._question_folder()
+        others = [other for other in SPLITS if any(path.is_file() for path in _names(folder, other))]
+        wanted = " or ".join(path.name for path in _names(folder, split))
+        told = f"no {wanted} in {folder}, which has the questions of {' and '.join(others)}: take the whole folder"
+        return told if others else None
+
     def _question_folder(self) -> Path:
         return self.corpus_folder() / "questions" if self.questions is None else Path(self.questions).expanduser()
 

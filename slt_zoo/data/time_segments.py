@@ -63,6 +63,7 @@ def compare_segments(
             continue
         whole = f"{length:.{0 if unit == 'rows' else 2}f}"
         where = f"{sample.id} {start:g}-{length if end is None else end:g} {unit} of {whole} {unit}"
+        where += "" if media.source is None else f" ({media.source})"
         if start < length:
             found.cut[sample.id] = where
         elif _refused(kind, media, sample.id):

@@ -124,7 +124,7 @@ class CSLDaily(SLTDataModule):
             if any(_find(folder, f"split_1{part}.txt") for part in ("", *(f"_{s}" for s in SPLITS))):
                 return folder
         todo = "pass data.root=<folder that holds sentence_label>; the corpus is given out on a signed agreement"
-        raise wrong_root(self.corpus, "sentence_label/split_1.txt", self.root, tried, todo)
+        raise wrong_root(self.corpus, "sentence_label/split_1.txt", self.root, tried, todo, simulate=type(self))
 
     def read_annotations(self, split: Split) -> Iterable[Sample]:
         """Samples of the split in the order of the split file; those without annotation are told and left out.
@@ -268,7 +268,7 @@ class CSLDaily(SLTDataModule):
 
     def media_advice(self, modality: str) -> str:
         """What a person can do when media are missing."""
-        if modality == "frames":
+        if modality == "frames" and self.not_there("frames") is None:
             folder = self._frames or self._folder / FRAMES[0]
             return (
                 f"unpack the frames into {folder}, name another folder with data.frames, or choose a model of poses "

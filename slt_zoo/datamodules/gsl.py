@@ -8,6 +8,7 @@ Visual Computing Lab, CERTH. Nothing is downloaded.
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterable, Sequence
 from functools import cached_property
@@ -18,14 +19,18 @@ from lightning.pytorch.utilities import rank_zero_warn
 
 from slt_zoo.data.base import Expected, SLTDataModule
 from slt_zoo.data.locations import FolderTree, named_folder, wrong_root
+from slt_zoo.data.media_finder import SUFFIXES
 from slt_zoo.data.official import Entry, read_gsl, read_gsl_list
 from slt_zoo.data.places import suffixes_in
-from slt_zoo.errors import AnnotationError, ConfigError, DatasetNotFoundError, first_few
+from slt_zoo.data.readers.image_sources import holds_images
+from slt_zoo.errors import AnnotationError, ConfigError, DatasetNotFoundError, MediaError, first_few
 from slt_zoo.types import SPLITS, Media, Sample, Split
 
 __all__ = ["GSL"]
 
 Scheme = Literal["si", "sd"]
+_Takes = dict[str, dict[str, dict[Path, frozenset[str]]]]
+"""Names of sentences by suffix (empty: folders), name of the take, and each folder of that name."""
 
 ANNOTATIONS = ("merged_continuous.csv", "annotations.csv")
 _TAKE = re.compile(r"(\w+?)_signer(\d+)_rep(\d+)_sentences")
@@ -97,8 +102,9 @@ class GSL(SLTDataModule):
         self.scheme, self.pose_layout = split, pose_layout
         self.expected = _EXPECTED[split]  # type: ignore[misc]  # the two schemes are two releases of one corpus
         self.signers_apart = split == "si"
-        self._takes: dict[Path, dict[str, dict[str, Path]]] = {}
+        self._takes: dict[Path, _Takes] = {}
         self._unlisted_told = False
+        self._rivals_told: set[tuple[str, str]] = set()
 
     # Annotation.
 
@@ -110,7 +116,8 @@ class GSL(SLTDataModule):
         paths = self._tree.files(lambda name: fits.fullmatch(name) is not None)
         if not paths:
             todo = "pass data.root=<folder that holds GSL_continuous and GSL_continuous_files>"
-            raise wrong_root(f"{self.corpus} (Greek Sign Language)", what, self.root, [self.root], todo, below=True)
+            name = f"{self.corpus} (Greek Sign Language)"
+            raise wrong_root(name, what, self.root, [self.root], todo, below=True, simulate=type(self))
         if len({path.read_bytes() for path in paths}) > 1:
             raise DatasetNotFoundError(
                 f"{self.corpus}: {len(paths)} files for {what} that differ",
@@ -230,26 +237,52 @@ class GSL(SLTDataModule):
         if suffix is None:
             return None
         take, sentence = sample.id.split("/")
-        others = (known[take] for known in takes.values() if take in known)  # of other containers: said to lack it
-        home = takes[suffix].get(take) or next(others, folder / str(sample.meta["scenario"]) / take)
-        return str(home / f"{sentence}{suffix}"), suffix
+        name = f"{sentence}{suffix}"
+        holding = [home / name for home, names in takes[suffix].get(take, {}).items() if name in names]
+        if len(holding) > 1:  # a link is no second place
+            holding = list({os.path.realpath(path): path for path in reversed(holding)}.values())[::-1]
+        if len(holding) > 1 and not suffix:  # images and key points lie under the same names
+            wanted = holds_images if suffixes is SUFFIXES["frames"] else _holds_points
+            holding = [path for path in holding if wanted(path)] or holding
+        if len(holding) > 1:
+            raise MediaError(
+                f"sample {sample.id} lies in {len(holding)} places: which one?",
+                where=f"below {str(folder)!r}",
+                found=first_few([repr(str(path)) for path in holding], 3),
+                todo="name the folder that holds one (data.features, data.poses, data.frames), or remove others",
+            )
+        if holding:
+            self._tell_rivals(takes, suffixes, suffix, take, sentence)
+            return str(holding[0]), suffix
+        others = (next(iter(known[take])) for known in takes.values() if take in known)  # said to lack it
+        home = next(iter(takes[suffix].get(take, ())), None)
+        return str((home or next(others, folder / str(sample.meta["scenario"]) / take)) / name), suffix
 
-    def _takes_in(self, folder: Path) -> dict[str, dict[str, Path]]:
-        """Takes below a folder by the suffix of the sentences that they hold (empty: folders), and by name.
+    def _tell_rivals(self, takes: _Takes, suffixes: Sequence[str], suffix: str, take: str, sentence: str) -> None:
+        """Say once a pair of endings that a sentence has a file of another ending, too, which is not read."""
+        for other in suffixes:
+            homes = takes.get(other, {}).get(take, {}) if suffix and other not in ("", suffix) else {}
+            beside = [home for home, names in homes.items() if f"{sentence}{other}" in names]
+            if beside and (suffix, other) not in self._rivals_told:
+                self._rivals_told.add((suffix, other))
+                rank_zero_warn(
+                    f"{self.corpus}: {beside[0] / sentence}{other} is not read, and perhaps others: files {suffix} of "
+                    "the same sentences go first"
+                )
 
-        What they hold is asked, since poses may lie under the same names beside the frames.
-        """
+    def _takes_in(self, folder: Path) -> _Takes:
+        """Takes below a folder; what they hold is asked, since poses may lie under the same names beside the frames."""
         if folder not in self._takes:
             tree = self._tree if folder == self.root else _tree(folder)
             known = self._takes[folder] = {}
             for take in tree.folders(lambda name: _TAKE.fullmatch(name) is not None):
-                for suffix in suffixes_in(take):
-                    known.setdefault(suffix, {}).setdefault(take.name, take)
+                for suffix, names in suffixes_in(take).items():
+                    known.setdefault(suffix, {}).setdefault(take.name, {})[take] = frozenset(names)
         return self._takes[folder]
 
     def media_advice(self, modality: str) -> str:
         """What a person can do when media are missing."""
-        if modality == "frames":
+        if modality == "frames" and self.not_there("frames") is None:
             return f"unpack the archives of the scenarios below {self.root}, or choose a model of poses or features"
         return super().media_advice(modality)
 
@@ -257,6 +290,10 @@ class GSL(SLTDataModule):
 def _tree(folder: Path) -> FolderTree:
     """Takes are not entered, and neither are depth images, which lie under the same names as those of colour."""
     return FolderTree(folder, lambda name: _TAKE.fullmatch(name) is not None or "depth" in name.lower())
+
+
+def _holds_points(folder: Path) -> bool:
+    return any(path.name.endswith("_keypoints.json") for path in folder.iterdir())
 
 
 def _key(path: str) -> str:

@@ -18,7 +18,9 @@ from typing import Any, ClassVar, Literal
 from lightning.pytorch.utilities import rank_zero_warn
 
 from slt_zoo.data.base import Expected, SLTDataModule
+from slt_zoo.data.checks import require_bools
 from slt_zoo.data.formats.how2sign import NAME, times_are_realigned
+from slt_zoo.data.listing import FolderIndex
 from slt_zoo.data.locations import FolderTree, named_folder, wrong_root
 from slt_zoo.data.manifest import Manifest
 from slt_zoo.data.official import Entry, read_how2sign
@@ -78,6 +80,7 @@ class How2Sign(SLTDataModule):
         **base: Any,
     ) -> None:
         super().__init__(root, **base)
+        require_bools(repair_text=repair_text)
         if cut not in ("clips", "realigned"):
             raise ConfigError("cut must be 'clips' or 'realigned'", found=repr(cut))
         if view not in ("front", "side"):
@@ -117,8 +120,8 @@ class How2Sign(SLTDataModule):
             if found[False]:
                 todo += "; data.cut=clips takes the original times"
                 there = f"only the file of the original times, {found[False][0]}"
-            what = f"how2sign_realigned_{name}.csv"
-            raise wrong_root(self.corpus, what, self.root, [self.root], todo, below=True, found=there)
+            what, made = f"how2sign_realigned_{name}.csv", None if there else type(self)
+            raise wrong_root(self.corpus, what, self.root, [self.root], todo, below=True, found=there, simulate=made)
         if len({path.read_bytes() for path in paths}) > 1:
             raise DatasetNotFoundError(
                 f"{self.corpus}: {len(paths)} annotations of {split} that differ",
@@ -197,9 +200,24 @@ class How2Sign(SLTDataModule):
         timed = _names_with_start(sample.id, sample.meta["video"], sample.meta["start"])
         mine = [name for name in timed if self._timed.get(sample.split, Counter())[name] == 1]
         found = self.find_media(sample, named, self.pose_layout, other_names=mine)
+        self._note_shared(sample, [name for name in timed if name not in mine], found.get("features"))
         own = {"frames": self._frames(sample) if named is None else None}
         own["pose"] = self._pose(sample) if self.poses is None else None
         return found | {kind: media for kind, media in own.items() if media is not None}
+
+    def _note_shared(self, sample: Sample, shared: list[str], media: Media | None) -> None:
+        """Where files bear a name and start that two sentences share: missing samples are told to be of these."""
+        if not shared or media is None or media.item is not None or media.source is not None:
+            return
+        folder = Path(media.path)
+        if folder.exists() or not folder.parent.is_dir():
+            return
+        names = FolderIndex(folder.parent).names()
+        there = [n for n in names for s in shared if n.startswith(s) and not n[len(s) : len(s) + 1].isalnum()]
+        if there:
+            text = f"{there[0]!r} fits {sample.id} and another sentence, since two share name and start"
+            text += ": call the files by SENTENCE_NAME"
+            self.finder.notes.setdefault(("features", sample.split), {})[text] = None
 
     def _frames(self, sample: Sample) -> Media | None:
         if self.cut == "realigned":
@@ -248,7 +266,7 @@ class How2Sign(SLTDataModule):
 
     def media_advice(self, modality: str) -> str:
         """What a person can do when media are missing."""
-        if modality != "frames":
+        if modality != "frames" or self.not_there("frames") is not None:
             return super().media_advice(modality)
         if self.cut == "clips":
             return f"put the clips (<SENTENCE_NAME>.mp4, view {self.view}) below {self.root}"

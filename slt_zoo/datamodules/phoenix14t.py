@@ -15,6 +15,7 @@ from typing import Any, ClassVar
 from lightning.pytorch.utilities import rank_zero_warn
 
 from slt_zoo.data.base import Expected, SLTDataModule
+from slt_zoo.data.checks import require_bools
 from slt_zoo.data.locations import named_folder, wrong_root
 from slt_zoo.data.official import Entry, read_phoenix14t
 from slt_zoo.data.places import exists_for_a_split
@@ -74,6 +75,7 @@ class Phoenix14T(SLTDataModule):
     }
 
     other_versions = _OTHER_VERSIONS
+    frames_below = "features"
 
     def __init__(
         self,
@@ -85,6 +87,7 @@ class Phoenix14T(SLTDataModule):
         **base: Any,
     ) -> None:
         super().__init__(root, **base)
+        require_bools(complex_annotation=complex_annotation)
         self.frames, self.pose_layout, self.complex_annotation = frames, pose_layout, complex_annotation
         if complex_annotation:
             self.remark = f"complex_annotation=true: {_COMPLEX}"
@@ -108,11 +111,9 @@ class Phoenix14T(SLTDataModule):
         for folder in tried:
             if any(_annotation(folder, split).is_file() for split in ("train", "dev", "test")):
                 return folder
-        todo = (
-            "pass data.root=<folder that holds PHOENIX-2014-T-release-v3>, or make a simulated one with "
-            "`slt-zoo simulate --corpus Phoenix14T --root DIR`"
-        )
-        raise wrong_root(self.corpus, str(_annotation(Path(), "train")), self.root, tried, todo)
+        todo = "pass data.root=<folder that holds PHOENIX-2014-T-release-v3>"
+        what = str(_annotation(Path(), "train"))
+        raise wrong_root(self.corpus, what, self.root, tried, todo, simulate=type(self))
 
     def read_annotations(self, split: Split) -> Iterable[Sample]:
         """Samples of the split's ``.corpus.csv``, texts and glosses to the byte.
@@ -169,7 +170,7 @@ class Phoenix14T(SLTDataModule):
 
     def media_advice(self, modality: str) -> str:
         """What a person can do when media are missing."""
-        if modality == "frames":
+        if modality == "frames" and self.not_there("frames") is None:
             return (
                 f"unpack the frames into {self._frames}, name another folder with "
                 "data.frames, or choose a model of poses or features"

@@ -69,7 +69,18 @@ def nearest_by_vector(
         vectors: ``(D,)`` by id.
         train_vectors: ``(M, D)``.
         train_texts: M texts.
+
+    Raises:
+        ScoreError: vectors of another width than those of train.
     """
+    width = train_vectors.shape[1]
+    other = [i for i, vector in vectors.items() if vector.shape != (width,)]
+    if other:
+        raise ScoreError(
+            "vectors of test and train have different widths",
+            expected=f"({width},)",
+            found=f"{vectors[other[0]].shape} of {first_few(other)}",
+        )
     wanted = np.stack(list(vectors.values())) - train_vectors.mean(0)
     train = train_vectors - train_vectors.mean(0)
 

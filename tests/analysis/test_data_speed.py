@@ -184,6 +184,9 @@ def test_a_corpus_of_ones_own(simulated, capsys):
     assert "frames" not in found and found["workers"]["1"]["samples_per_s"] > 0
     assert main(words) == 0
     assert "Phoenix14T in" in (told := capsys.readouterr().out) and "2 workers against 1" in told
+    for option, value in (("--poses", "nowhere"), ("--features", "[simulated, nowhere]")):
+        assert main([*words, option, value]) == 2
+        assert f"data.{option[2:]}=" in (told := capsys.readouterr().err) and "nowhere is" in told
     assert main([*words, "--modality", "features"]) == 2
     assert "Phoenix14T has no features here" in capsys.readouterr().err
 

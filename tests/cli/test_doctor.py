@@ -5,7 +5,10 @@ from __future__ import annotations
 import json
 import shutil
 
+import numpy as np
 import pytest
+import torch
+from safetensors.torch import save_file
 
 from slt_zoo.cli import main
 from slt_zoo.testing import simulated
@@ -275,3 +278,70 @@ def test_wrong_words(words, told, capsys):
 def test_a_root_that_is_not_there_is_a_fault(capsys):
     status, found = examined(capsys, "--corpus", "Phoenix14T", "--root", "nowhere")
     assert status == 1 and "no such folder" in faults(found)
+    words = ["--root", "nowhere", "--corpus"]
+    for corpus in ("Phoenix14T", "Phoenix14TQA", "CSLDaily", "CSLDailyQA", "How2Sign", "GSL"):
+        _, found = examined(capsys, *words, corpus)
+        (fault,) = [f for f in found["findings"] if f["kind"] == "fault"]
+        assert fault["split"] == "", "of the corpus, and once"
+        assert f"slt-zoo simulate --corpus {corpus} --root DIR" in fault["text"]
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("corpus", ["Phoenix14T", "CSLDaily", "How2Sign", "GSL"])
+def test_places_that_are_named_and_not_there_are_faults(simulated, tmp_path, monkeypatch, corpus, capsys):
+    words = ["--corpus", corpus, "--root", str(simulated(corpus, samples=(3, 2, 2), seed=3, render=("features",)))]
+    monkeypatch.chdir(tmp_path)
+    assert examined(capsys, *words, "--features", "simulated")[0] == 0
+    named = ["--poses", "no-poses", "--frames", "no-frames", "--set", "segments=no-segments"]
+    for features in ("no-features", "[simulated, no-features]"):
+        status, found = examined(capsys, *words, "--features", features, *named)
+        assert status == 1 and not found["healthy"]
+        for argument in ("features", "poses", "frames", "segments"):
+            told = f"data.{argument}=no-{argument} is no folder here; looked for "
+            (text,) = [f["text"] for f in found["findings"] if f["text"].startswith(told)]
+            assert str(tmp_path / f"no-{argument}") in text, "the full path"
+
+
+def test_a_named_place_without_one_sample_is_a_fault(simulated, tmp_path, capsys):
+    root = simulated("Phoenix14T", samples=(3, 2, 2), seed=3, render=("features",))
+    empty, frames = tmp_path / "empty", tmp_path / "frames"
+    empty.mkdir(), frames.mkdir()
+    words = ["--corpus", "Phoenix14T", "--root", str(root), "--poses", str(empty), "--frames", str(frames)]
+    status, found = examined(capsys, *words, "--features", "simulated")
+    assert status == 1 and all(row["media"]["features"] for row in found["splits"].values())
+    for split in ("train", "dev", "test"):
+        assert f"{split}: no sample has its pose in data.poses={empty}" in faults(found)
+        assert f"{split}: no sample has its frames in data.frames={frames}" in faults(found)
+    assert "no sample has its features" not in faults(found)
+
+
+def test_features_that_are_joined(simulated, tmp_path, capsys):
+    root = simulated("Phoenix14T", samples=(3, 2, 2), seed=3, render=("features",))
+    (tmp_path / "a b").mkdir()
+    for split in ("train", "dev", "test"):
+        arrays = {path.stem: np.load(path) for path in root.rglob(f"features/simulated/{split}/*.npy")}
+        save_file({i: torch.from_numpy(array) for i, array in arrays.items()}, tmp_path / f"a b/x.{split}.safetensors")
+    words = ["--corpus", "Phoenix14T", "--root", str(root), "--features"]
+    status, found = examined(capsys, *words, f"[simulated, {tmp_path}/a b/x.{{split}}.safetensors]")
+    assert status == 0 and found["splits"]["train"]["media"]["features"] == 3
+    for wrong in ("[simulated", "[]", "[1, 2]", "[a, [b]]"):
+        assert main(["doctor", *words, wrong]) == 2
+        assert "a list of places" in capsys.readouterr().err
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_questions_of_some_splits_alone_are_a_part_of_a_copy(simulated, tmp_path, capsys):
+    root = tmp_path / "corpus"
+    shutil.copytree(simulated("Phoenix14TQA", samples=(3, 2, 2), seed=3), root)
+    words = ["--corpus", "Phoenix14TQA", "--root", str(root)]
+    assert examined(capsys, *words)[0] == 0
+    (dev,) = root.rglob("questions/dev.txt")
+    text = dev.read_bytes()
+    dev.unlink()
+    status, found = examined(capsys, *words)
+    assert status == 1 and "dev: no dev.txt or dev.jsonl" in faults(found) and "of train and test" in faults(found)
+    assert len(faults(found).splitlines()) == 1
+    (dev.parent / "all.txt").write_bytes(text)
+    assert examined(capsys, *words, "--set", f"questions={dev.parent / 'all.txt'}", "--splits", "dev")[0] == 0
+    shutil.rmtree(dev.parent)
+    assert examined(capsys, *words)[0] == 0, "without any they are generated, which is a note"

@@ -162,6 +162,36 @@ def test_a_short_class_name_and_no_recipe(root):
     assert main(["fit", *words, "--data.root", root, "--trainer.fast_dev_run", "true"]) == 0
 
 
+@pytest.mark.parametrize("joined", [True, False])
+def test_a_short_class_path(root, joined, capsys):
+    pairs = [("--model.class_path", "SignAttention"), ("--data.class_path", "Phoenix14T")]
+    words = [w for name, value in pairs for w in ([f"{name}={value}"] if joined else [name, value])]
+    with pytest.raises(SystemExit) as stop:
+        main(["fit", *words, "--model.points", "upper_hands48", "--data.root", root, "--print_config"])
+    config = yaml.safe_load(capsys.readouterr().out)
+    assert stop.value.code == 0
+    assert config["model"]["class_path"].endswith(".SignAttention")
+    assert config["data"]["class_path"].endswith("Phoenix14T") and config["data"]["init_args"]["root"] == root
+    assert main(["fit", "--data.class_path", "Phoenix14"]) == 2
+    assert "did you mean 'Phoenix14T'" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("name", "told"),
+    [
+        ("Phoenix14TQA", ("slt_zoo.Phoenix14TQA", "--data Phoenix14TQA")),
+        ("Phoenix14", ("did you mean slt_zoo.Phoenix14T",)),
+    ],
+)
+def test_a_short_class_path_in_a_file_is_told(name, told, tmp_path, capsys):
+    (tmp_path / "c.yaml").write_text(f"data:\n  class_path: {name}\n  init_args:\n    root: x\n")
+    if name == "Phoenix14TQA" and "slt_zoo.datamodules.phoenix14t_qa" in sys.modules:
+        told = ("Phoenix14TQA: no annotations",)  # a class that was imported before is found by its short name
+    assert main(["fit", *RECIPE, "--config", str(tmp_path / "c.yaml")]) == 2
+    message = capsys.readouterr().err
+    assert all(part in message for part in told), message
+
+
 def test_print_config(root, capsys):
     with pytest.raises(SystemExit) as stop:
         main(["fit", *RECIPE, "--data.root", root, "--print_config"])

@@ -73,7 +73,7 @@ def test_not_finite(tmp_path):
         (np.zeros(1024), r"two axes[\s\S]*\(1024,\)"),
         (np.zeros((1, 9, 1024)), r"two axes[\s\S]*\(1, 9, 1024\)"),
         (np.zeros((0, 1024)), "0 frames in an array of shape"),
-        (np.zeros((9, 0)), "0 frames in an array of shape"),
+        (np.zeros((9, 0)), "0 numbers a frame in an array of shape"),
         (np.array([["a"]]), "real numbers"),
         (np.array([True]), "real numbers"),
         (np.array([[None]], dtype=object), r"refused[\s\S]*allow_pickle"),

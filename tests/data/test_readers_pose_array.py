@@ -194,3 +194,36 @@ def test_openpose_without_confidence_has_its_missing_points(tmp_path):
         clip = open_reader("pose", media, sample_id="a").read(torch.arange(5))
         assert (clip["conf"][:, 95:98] == seen).all() and (clip["conf"][:, :95] == 1).all()
         assert not clip["pose"][:, 95:98].any()
+
+
+@pytest.mark.parametrize("confidence", [1.0, 0.5])
+def test_equal_confidences_decide_nothing(tmp_path, confidence):
+    array = np.random.default_rng(0).uniform(1, 200, (20, 3, 133, 3)).astype(np.float32)
+    array[..., 2] = confidence
+    array[:, 2, :, 2] = 0.1  # one of the three is out
+    with pytest.raises(MediaError, match="2 persons with the same confidence: which one signs") as error:
+        read(save(tmp_path / "a.npy", array))
+    for part in ("s1", "a.npy", "(20, 3, 133)", "the highest is taken", "numpy.save"):
+        assert part in str(error.value)
+    array[3, 1, 5, 2] += 0.2  # a point of one frame tells
+    assert torch.equal(read(save(tmp_path / "b.npy", array))["pose"], torch.from_numpy(array[:, 1, :, :2]))
+    array[..., 2] = 0
+    with pytest.raises(MediaError, match="no point is valid"):
+        read(save(tmp_path / "c.npy", array))
+
+
+@pytest.mark.parametrize("shape", [(2, 40, 133, 3), (1, 40, 133, 3), (40, 9, 133, 3), (1, 2, 75, 2)])
+def test_exchanged_axes_are_no_persons(tmp_path, shape):
+    array = np.random.default_rng(0).uniform(1, 200, shape).astype(np.float32)
+    with pytest.raises(MediaError, match=rf"{shape[1]} persons in {shape[0]} frames: are the axes exchanged") as error:
+        read(save(tmp_path / "a.npy", array))
+    for part in ("s1", "a.npy", str(shape), "swapaxes(0, 1)"):
+        assert part in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("shape", "what"), [((5, 0, 133, 3), "0 persons"), ((5, 0, 3), "0 points"), ((0, 2, 133, 3), "0 frames")]
+)
+def test_the_axis_that_is_empty_is_named(tmp_path, shape, what):
+    with pytest.raises(MediaError, match=f"^{what} in an array of shape"):
+        read(save(tmp_path / "a.npy", np.zeros(shape, np.float32)))

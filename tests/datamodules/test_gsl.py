@@ -9,7 +9,14 @@ import numpy as np
 import pytest
 
 from slt_zoo import GSL, InputSpec, SignAttention
-from slt_zoo.errors import AnnotationError, ConfigError, DatasetError, DatasetNotFoundError, MissingMediaError
+from slt_zoo.errors import (
+    AnnotationError,
+    ConfigError,
+    DatasetError,
+    DatasetNotFoundError,
+    MediaError,
+    MissingMediaError,
+)
 from slt_zoo.synthetic import simulate
 from slt_zoo.testing import CorpusContract, quick_trainer, simulated
 from slt_zoo.types import SPLITS
@@ -383,3 +390,46 @@ def test_counts_unlike_the_published_ones_are_told(corpus):
 def test_an_unknown_scheme(tmp_path):
     with pytest.raises(ConfigError, match="split must be 'si' or 'sd'"):
         GSL(str(tmp_path), split="dev")
+
+
+def test_a_sample_in_two_places_is_a_question(simulated, tmp_path):
+    root = simulated("GSL", samples=(3, 2, 2), seed=3, render=())
+    first, *others = GSL(str(root)).manifest("train").ids
+    for k, scenario in enumerate(("a", "b")):
+        for i in (first, *others):
+            path = tmp_path / scenario / f"{i}.npy"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            np.save(path, np.full((4, 6), k, np.float32))
+    with pytest.raises(MediaError, match=f"sample {first} lies in 2 places: which one") as error:
+        GSL(str(root), features=str(tmp_path)).manifest("train")
+    assert all(repr(str(tmp_path / scenario / f"{first}.npy")) in str(error.value) for scenario in "ab")
+    for i in others:  # the halves of a take may lie apart
+        (tmp_path / "a" / f"{i}.npy").unlink()
+    (tmp_path / "b" / f"{first}.npy").unlink()
+    found = {s.id: s.media["features"].path for s in GSL(str(root), features=str(tmp_path)).manifest("train")}
+    assert found == {i: str(tmp_path / ("a" if i == first else "b") / f"{i}.npy") for i in (first, *others)}
+
+
+def test_key_points_below_the_root_are_no_second_place_of_images(tmp_path):
+    root = simulate("GSL", tmp_path, (2, 1, 1), seed=3, render=("frames",), frame_size=(64, 48))
+    (before,) = (s.media["frames"].path for s in GSL(str(root)).manifest("test"))
+    sample = GSL(str(root)).manifest("test")[0].id
+    points = Path(GSL(str(root)).root) / "A_points" / sample
+    points.mkdir(parents=True)
+    (points / "x_000000000000_keypoints.json").touch()
+    (after,) = (s.media["frames"].path for s in GSL(str(root)).manifest("test"))
+    assert after == before
+    (points / "000001.png").touch()
+    with pytest.raises(MediaError, match="lies in 2 places"):
+        GSL(str(root)).manifest("test")
+
+
+def test_two_endings_of_a_sentence_are_told(simulated, tmp_path):
+    root = simulated("GSL", samples=(3, 2, 2), seed=3, render=())
+    for i in GSL(str(root)).manifest("train").ids:
+        for ending in (".npy", ".pt"):
+            path = tmp_path / f"{i}{ending}"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.touch()
+    with pytest.warns(UserWarning, match=r"sentences\d+\.pt is not read, and perhaps others: files \.npy"):
+        GSL(str(root), features=str(tmp_path)).manifest("train")

@@ -349,6 +349,14 @@ def test_frames_that_are_named(corpus, tmp_path, form):
     seen(data, made, 12.5 if form == "videos" else data.fps)
 
 
+def test_frames_that_are_named_and_not_there(corpus, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(MissingMediaError) as error:
+        corpus(frames="mine").bind(FRAMES, ["train"])
+    assert f"data.frames=mine is no folder here; looked for {corpus().corpus_folder()}" in str(error.value)
+    assert str(tmp_path / "mine") in str(error.value)
+
+
 USUAL = {
     "Phoenix14T": "{root}/videos/{split}/{id}.mp4",
     "CSLDaily": "{root}/sentence-crop/{id}.mp4",

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 import torch
 
-from slt_zoo import InputSpec, Phoenix14T
+from slt_zoo import How2Sign, InputSpec, Phoenix14T
 from slt_zoo.errors import AnnotationError, ConfigError, DatasetError, DatasetNotFoundError, MissingMediaError
 from slt_zoo.testing import CorpusContract, simulated
 from slt_zoo.types import SPLITS, ClipPipeline
@@ -113,6 +113,13 @@ def test_the_complex_annotation_is_taken_where_it_is_asked_for(with_complex, rec
     assert list(data.manifest("dev")) == list(plain.manifest("dev")), "it exists for train alone"
     assert "not comparable" in data.score_notes("dev")["complex_annotation"]
     assert "complex_annotation" not in plain.score_notes("dev")
+
+
+@pytest.mark.parametrize("value", ["false", "true", None, 0, 1])
+def test_what_is_no_bool_is_not_taken_for_one(tmp_path, value):
+    for cls, name in ((Phoenix14T, "complex_annotation"), (Phoenix14T, "bucket"), (How2Sign, "repair_text")):
+        with pytest.raises(ConfigError, match=f"{name} is True or False"):
+            cls(str(tmp_path), **{name: value})
 
 
 def test_the_plain_annotation_is_not_taken_for_the_complex_one(with_complex):

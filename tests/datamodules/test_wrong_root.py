@@ -44,6 +44,19 @@ def test_it_is_told_alike(corpus, tmp_path):
     assert "there: a, b, c, d0, d1, d2, d3, d4 and 4 more\n" in told()
 
 
+class MyPhoenix(slt_zoo.Phoenix14TQA):
+    """A class of one's own."""
+
+
+@pytest.mark.parametrize("corpus", [*slt_zoo._CORPORA, MyPhoenix])
+def test_a_simulated_one_is_offered_by_the_name_of_the_class(corpus, tmp_path):
+    cls = getattr(slt_zoo, corpus) if isinstance(corpus, str) else corpus
+    with pytest.raises(DatasetNotFoundError) as error:
+        cls(str(tmp_path)).manifest("train")
+    name = "Phoenix14TQA" if cls is MyPhoenix else corpus
+    assert f"`slt-zoo simulate --corpus {name} --root DIR`" in str(error.value)
+
+
 def test_what_is_no_folder(tmp_path):
     (tmp_path / "file").touch()
     assert names_in(tmp_path / "file") == "a file, no folder"

@@ -24,6 +24,13 @@ log = logging.getLogger(__name__)
 NPY_FAULTS = (ValueError, SyntaxError, TypeError, EOFError, OverflowError, RecursionError, MemoryError, TokenError)
 """What numpy raises at a damaged header, which it reads as an expression of Python (and runs nothing of it)."""
 
+_AXES = {
+    2: ("frames", "numbers a frame"),
+    3: ("frames", "points", "numbers a point"),
+    4: ("frames", "persons", "points", "numbers a point"),
+}
+"""What the axes of features and poses are called, by their number."""
+
 
 class Reader(Protocol):
     """An open media file of one sample."""
@@ -69,10 +76,14 @@ def frames_of(media: Media, total: int, fps: float | None, where: str) -> range:
     """
     if not media.is_part:
         return range(total)
+    if media.source is not None:
+        where = f"{where}, as {media.source} says"
     if media.row_start is not None or media.row_end is not None:
         return _rows_of_part(media, total, where)
     if fps is None:
-        raise MediaError("a segment in seconds needs the frame rate", where=where, todo="set fps of the media")
+        raise MediaError(
+            "a segment in seconds needs the frame rate", where=where, todo="name the part in rows of the file"
+        )
     start = 0.0 if media.start is None else media.start
     end = total / fps if media.end is None else media.end
     segment = f"segment {start:g}-{end:g} s"
@@ -170,5 +181,6 @@ def load_array(path: Path, where: str) -> NDArray[Any]:
     if array.dtype.kind not in "fiu":
         raise MediaError("not an array of real numbers", where=where, found=f"dtype {array.dtype}")
     if array.ndim == 0 or 0 in array.shape:
-        raise MediaError(f"0 frames in an array of shape {array.shape}", where=where)
+        what = "frames" if 0 in array.shape[:1] or array.ndim not in _AXES else _AXES[array.ndim][array.shape.index(0)]
+        raise MediaError(f"0 {what} in an array of shape {array.shape}", where=where)
     return array

@@ -205,6 +205,7 @@ def _one_name(names: list[str], item: str | None, where: str) -> str:
     raise MediaError(
         f"{len(names)} tensors in the file: which one?",
         where=where,
-        expected="one tensor, or one called like the item of the media",
+        expected=f"one called {item!r}" if item else "one tensor: folders and tables name files of one sample",
         found=first_few(names) or "nothing",
+        todo=None if item else "name a file of many samples itself: data.features=<file>",
     )

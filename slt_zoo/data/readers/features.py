@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -25,14 +26,16 @@ class FeatureReader:
         array: ``(T, D)``, at least one row; may be mapped into memory. It is not changed.
         media: its ``fps``, ``stride``, ``window``, ``start``, ``end``, ``num_frames`` (of the video).
         where: sample and path, for messages.
+        joined: where the vectors were joined from, for messages: sample and path of each place, and its width.
     """
 
-    def __init__(self, array: NDArray[Any], media: Media, where: str) -> None:
+    def __init__(self, array: NDArray[Any], media: Media, where: str, joined: Sequence[tuple[str, int]] = ()) -> None:
         self.fps = None if media.fps is None else media.fps / (media.stride or 1)
         _compare_length(media, len(array), where)
         part = frames_of(media, len(array), self.fps, where)
         self.num_frames = len(part)
-        self._rows, self._first, self._where = array[part.start : part.stop], part.start, where
+        self._rows, self._first = array[part.start : part.stop], part.start
+        self._joined = joined or [(where, array.shape[1])]
 
     def read(self, index: Tensor) -> dict[str, Any]:
         """``features`` float32 (T, D); see `Reader.read`.
@@ -45,14 +48,21 @@ class FeatureReader:
             features = np.ascontiguousarray(self._rows[rows], dtype=np.float32)  # numbered rows are a copy already
         finite = np.isfinite(features)
         if not finite.all():
+            where, finite = self._first_bad(finite)
             bad = ~finite.all(1)
             raise MediaError(
                 f"{int((~finite).sum())} numbers of the features are NaN or infinite",
-                where=self._where,
+                where=where,
                 found=f"{int(bad.sum())} of {len(rows)} rows read, first row {self._first + int(rows[bad].min())}",
                 todo="extract the features again",
             )
         return {"features": torch.from_numpy(features)}
+
+    def _first_bad(self, finite: NDArray[np.bool_]) -> tuple[str, NDArray[np.bool_]]:
+        """The first place with a fault, and its own columns."""
+        stops = np.cumsum([width for _, width in self._joined])
+        at = int(np.searchsorted(stops, int((~finite.all(0)).argmax()), side="right"))
+        return self._joined[at][0], finite[:, stops[at] - self._joined[at][1] : stops[at]]
 
 
 def _compare_length(media: Media, found: int, where: str) -> None:

@@ -18,7 +18,7 @@ from slt_zoo.data.readers.lmdb_file import DATA_FILE, LmdbFile, is_lmdb
 from slt_zoo.data.readers.plain_pickle import load_pickled
 from slt_zoo.errors import MediaError, first_few
 
-__all__ = ["Images", "open_images"]
+__all__ = ["Images", "holds_images", "open_images"]
 
 log = logging.getLogger(__name__)
 
@@ -64,6 +64,12 @@ def open_images(folder: Path, sample_id: str) -> Images:
         text = f"the frames have a gap, first missing number {images.gap}"
         warn_few("gaps in frame numbers", place(sample_id, folder), lambda: text)
     return images
+
+
+def holds_images(folder: Path) -> bool:
+    """Whether a folder is one that `open_images` reads, as far as names tell."""
+    names = os.listdir(folder)  # noqa: PTH208  # no Path an image
+    return any(name == DATA_FILE or name.lower().endswith(_SUFFIXES) for name in names) or (folder / "1").is_dir()
 
 
 class _ImageFolder:

@@ -29,7 +29,7 @@ from slt_zoo.data.stores import is_store
 from slt_zoo.errors import MediaError, UnknownNameError
 from slt_zoo.types import Media
 
-__all__ = ["VIDEO_SUFFIXES", "is_video", "open_reader", "sample_ids"]
+__all__ = ["VIDEO_SUFFIXES", "feature_widths", "is_video", "open_reader", "sample_ids"]
 
 VIDEO_SUFFIXES = (".mp4", ".mov", ".avi", ".mkv", ".webm", ".m4v", ".mpg", ".mpeg", ".wmv", ".ts", ".flv")
 _POSE: dict[str, Callable[[Path, Media, str], PoseArrays]] = {
@@ -126,7 +126,16 @@ def _open_pose(path: Path, media: Media, sample_id: str) -> Reader:
     )
 
 
-def _open_features(path: Path, media: Media, sample_id: str) -> Reader:
+def feature_widths(media: Media, sample_id: str) -> list[tuple[str, int]]:
+    """Sample and path of each place that features are joined from, and the width of its vectors; for messages.
+
+    Raises:
+        MediaError: one of them cannot be read.
+    """
+    return [(where, array.shape[1]) for where, array in _places(require_path(media.path, sample_id), media, sample_id)]
+
+
+def _places(path: Path, media: Media, sample_id: str) -> list[tuple[str, NDArray[Any]]]:
     arrays: list[tuple[str, NDArray[Any]]] = []
     for part in (media, *media.joined):
         file = path if part is media else require_path(part.path, sample_id)
@@ -134,6 +143,11 @@ def _open_features(path: Path, media: Media, sample_id: str) -> Reader:
         if file.is_dir():
             raise MediaError("features are read from a file or a store", where=where, found="a folder that is no store")
         arrays.append((where, load_features(file, part, where)))
+    return arrays
+
+
+def _open_features(path: Path, media: Media, sample_id: str) -> Reader:
+    arrays = _places(path, media, sample_id)
     where, array = arrays[0]
     if len({len(array) for _, array in arrays}) > 1:
         raise MediaError(
@@ -143,9 +157,10 @@ def _open_features(path: Path, media: Media, sample_id: str) -> Reader:
             expected="one vector for each of the same frames in all of them",
             todo="take features of one stride, or name one of the places only",
         )
-    if media.joined:
-        array = np.concatenate([array for _, array in arrays], axis=1)
-    return FeatureReader(array, media, where)
+    if not media.joined:
+        return FeatureReader(array, media, where)
+    widths = [(name, one.shape[1]) for name, one in arrays]
+    return FeatureReader(np.concatenate([one for _, one in arrays], axis=1), media, where, widths)
 
 
 def _open_frames(path: Path, media: Media, sample_id: str, frame_size: FrameSize | None) -> Reader:

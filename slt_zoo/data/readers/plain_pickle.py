@@ -171,7 +171,9 @@ def one_of(entries: dict[str, Any], item: str | None, where: str) -> Any:
         f"no sample {item!r} among {len(entries)}" if item else f"a file of {len(entries)} samples: which one?",
         where=where,
         found=f"similar: {', '.join(near)}" if near else f"there: {first_few(list(entries), 3)}",
-        todo="set item of the media to the sample's id, without split in front",
+        todo="set item of the media to the sample's id, without split in front"
+        if item
+        else "folders and tables name files of one sample; name a file of many itself (data.features, data.poses)",
     )
 
 

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from slt_zoo.data.pose_layouts import describe_layout, named_points
 from slt_zoo.data.readers.base import compare_count, frames_of, rows_of, warn_few
+from slt_zoo.data.readers.persons import best_person
 from slt_zoo.errors import MediaError
 from slt_zoo.types import Media
 
@@ -58,7 +59,7 @@ def check_layout(points: tuple[str, ...], layout: str | None, where: str) -> Non
 
 
 class PoseReader:
-    """Reads the person with the highest mean confidence, where there are several.
+    """Reads the person with the highest mean confidence, where there are several; equal ones decide nothing.
 
     Confidences are limited to [0, 1]: interpolating tools write some just outside.
 
@@ -83,7 +84,7 @@ class PoseReader:
         cut = slice(part.start, part.stop)
         person = 0
         if persons > 1 and arrays.conf is not None:
-            person = int(np.nan_to_num(arrays.conf[cut]).mean(axis=(0, 2)).argmax())
+            person = best_person(arrays.conf[cut], where)
         self._coords = arrays.coords[cut, person]
         self._conf = None if arrays.conf is None else arrays.conf[cut, person]
 

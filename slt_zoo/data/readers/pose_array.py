@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from slt_zoo.data.pose_layouts import LAYOUTS, POINT_SETS, describe_layout, named_points
 from slt_zoo.data.readers.base import load_array
+from slt_zoo.data.readers.persons import which_signs
 from slt_zoo.data.readers.pose import PoseArrays
 from slt_zoo.errors import MediaError
 from slt_zoo.types import Media
@@ -19,6 +20,7 @@ __all__ = ["load_pose_array"]
 
 log = logging.getLogger(__name__)
 
+_MOST_PERSONS = 8
 _PIXELS = ("openpose137",)
 _CONFIDENCE_THIRD = ("openpose137", "wholebody133")  # estimators in the image plane: x, y, confidence
 
@@ -32,7 +34,8 @@ def load_pose_array(path: Path, media: Media, where: str) -> PoseArrays:
     read; without confidence there may be one alone, beside others whose points are all missing.
 
     Raises:
-        MediaError: not such an array, not of this layout, or several persons and nothing that tells whom to read.
+        MediaError: not such an array, not of this layout, several persons and nothing that tells whom to read, or
+            more persons than frames or than 8, which mostly are frames.
     """
     array = load_array(path, where)
     if array.ndim not in (2, 3, 4):
@@ -42,6 +45,8 @@ def load_pose_array(path: Path, media: Media, where: str) -> PoseArrays:
             expected="(frames, points, 2 or 3), (frames, points x 2 or 3) or (frames, persons, points, 2 or 3)",
             found=f"shape {array.shape}",
         )
+    if array.ndim == 4:
+        _check_persons(array.shape, where)
     layout = media.layout or _guess(array.shape, where)
     points = named_points(layout)
     coords = _split_axes(array, points, layout, where)
@@ -53,16 +58,26 @@ def load_pose_array(path: Path, media: Media, where: str) -> PoseArrays:
     return PoseArrays(coords, None, points, nan_is_missing=True, pixels=layout in _PIXELS)
 
 
+def _check_persons(shape: tuple[int, ...], where: str) -> None:
+    """Refuse ``(persons, frames, K, C)``: it would be read as a clip of a few frames with many persons."""
+    frames, persons = shape[:2]
+    if persons > frames or persons > _MOST_PERSONS:
+        raise MediaError(
+            f"{persons} persons in {frames} frames: are the axes exchanged?",
+            where=where,
+            expected=f"(frames, persons, points, 2 or 3), with no more persons than frames and {_MOST_PERSONS} at most",
+            found=f"shape {shape}",
+            todo="exchange the axes: numpy.save(new, numpy.load(old).swapaxes(0, 1)). If these are persons, keep the "
+            "signer alone: numpy.save(new, numpy.load(old)[:, [<number of the signer>]])",
+        )
+
+
 def _only_person(coords: NDArray[Any], where: str) -> NDArray[Any]:
     """``(T, 1, K, C)``: the one person of several who is there at all."""
     there = np.flatnonzero([bool(np.isfinite(coords[:, person]).all(-1).any()) for person in range(coords.shape[1])])
     if len(there) > 1:
-        raise MediaError(
-            f"{len(there)} persons without confidence: which one signs?",
-            where=where,
-            expected="one person, or confidences, of which the highest is taken",
-            found=f"shape {coords.shape}: frames, persons, points, numbers",
-            todo="keep the signer alone: numpy.save(new, numpy.load(old)[:, [<number of the signer>]])",
+        raise which_signs(
+            len(there), "without confidence", where, f"shape {coords.shape}: frames, persons, points, numbers"
         )
     return coords[:, there[:1]] if len(there) else coords[:, :1]
 

@@ -14,6 +14,7 @@ __all__ = ["ExpandsTooFarError", "gzip_bound", "is_gzip", "open_bounded", "read_
 
 FLOOR = 256 * 2**20
 RATIO = 100
+_PART = 1 << 20
 
 
 class ExpandsTooFarError(OSError):
@@ -45,7 +46,7 @@ class _Bounded(io.RawIOBase):
         return True
 
     def readinto(self, buffer: Any) -> int:
-        data = self._file.read(len(buffer))
+        data = self._file.read(min(len(buffer), _PART))  # gzip would hold what it unpacks several times
         self._left -= len(data)
         if self._left < 0:
             raise ExpandsTooFarError(None, f"it unpacks to more than {self._bound:,} bytes: refused")

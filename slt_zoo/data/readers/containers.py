@@ -25,8 +25,9 @@ def open_container(path: Path) -> Any:
     """
     import av
 
-    # titles and the like in another encoding than UTF-8 are nobody's fault here
-    return av.open(str(path), options=_OPTIONS, metadata_errors="replace")
+    # titles and the like in another encoding than UTF-8 are nobody's fault here; PyAV 19 thinks so itself
+    strict = int(av.__version__.split(".")[0]) < 19
+    return av.open(str(path), options=_OPTIONS, **({"metadata_errors": "replace"} if strict else {}))
 
 
 def why_refused(fault: Exception) -> str | None:

@@ -111,7 +111,7 @@ def context(layers=1):
         (lambda: stage2(2172), 384_110_400),
         (lambda: stage2(2454), 384_399_168),
     ],
-    ids=str,
+    ids=lambda value: str(value) if isinstance(value, int) else "net",
 )
 def test_the_published_numbers_of_parameters(make, count):
     with torch.device("meta"):

@@ -26,8 +26,8 @@ def open_container(path: Path) -> Any:
     import av
 
     # titles and the like in another encoding than UTF-8 are nobody's fault here; PyAV 19 thinks so itself
-    strict = int(av.__version__.split(".")[0]) < 19
-    return av.open(str(path), options=_OPTIONS, **({"metadata_errors": "replace"} if strict else {}))
+    older: dict[str, Any] = {"metadata_errors": "replace"} if int(av.__version__.split(".")[0]) < 19 else {}
+    return av.open(str(path), options=_OPTIONS, **older)
 
 
 def why_refused(fault: Exception) -> str | None:

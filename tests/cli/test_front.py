@@ -61,7 +61,8 @@ def test_overlays_are_no_recipes(words, capsys):
     meant = message.partition("did you mean ")[2].partition("?")[0]
     assert "zoo:sign_attention/synthetic" in expected and "tiny" not in expected and "tiny" not in meant
     assert "or is the overlay 'zoo:sign_attention/tiny' meant?" in message
-    assert "Overlays go on top of a recipe: zoo:sign_attention/tiny" in message
+    overlays = message.partition("Overlays go on top of a recipe: ")[2].split("\n")[0].split(", ")
+    assert "zoo:sign_attention/tiny" in overlays and all(name.endswith("/tiny") for name in overlays)
 
 
 def test_an_overlay_is_not_run_alone(capsys):

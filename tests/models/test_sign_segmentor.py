@@ -94,7 +94,7 @@ class TestContract(ModelContract):
 
 
 def test_it_learns_in_seconds(simulated, tmp_path):
-    """The sibling of seconds of tests/learning/test_sign_segmentor.py."""
+    """The sibling of seconds of tests/learning/test_segmentor_phase.py."""
     root = simulated("Phoenix14T", samples=(64, 16, 4), seed=5, difficulty=0.0)
     data = Phoenix14T(str(root), segments="labels", batch_size=16)
     torch.manual_seed(0)

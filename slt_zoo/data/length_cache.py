@@ -85,7 +85,7 @@ def _stat(path: str) -> os.stat_result:
     found = os.stat(path)  # noqa: PTH116  # no Path a sample
     if S_ISDIR(found.st_mode):
         with suppress(FileNotFoundError):
-            return os.stat(f"{path}/{DATA_FILE}")  # noqa: PTH116
+            return os.stat(f"{path}/{DATA_FILE}")  # noqa: PTH116  # no Path a sample
     return found
 
 

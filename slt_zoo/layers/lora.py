@@ -49,6 +49,7 @@ def inject_lora(
         )
     config = LoraConfig(r=rank, lora_alpha=alpha, lora_dropout=dropout, target_modules=list(targets))
     inject_adapter_in_model(config, network)
+    # torch has no types for these two
     owner.register_state_dict_post_hook(_rename_out)  # type: ignore[no-untyped-call]
     owner.register_load_state_dict_pre_hook(_rename_in)  # type: ignore[no-untyped-call]
 

@@ -131,7 +131,7 @@ class Seq2Seq(nn.Module):
             raise ConfigError("num_beams and max_new_tokens are at least 1", found=found)
         self._check_length(max_new_tokens, "output (max_new_tokens)")  # the last token is not read again
         config = self.mbart.config
-        settings = GenerationConfig(  # type: ignore[no-untyped-call]
+        settings = GenerationConfig(  # type: ignore[no-untyped-call]  # transformers has no types for it
             do_sample=False,
             num_beams=num_beams,
             max_new_tokens=max_new_tokens,

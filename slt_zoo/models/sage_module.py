@@ -25,27 +25,20 @@ __all__ = ["PROFILES", "Profile", "SAGEModule"]
 
 Profile = Literal["slt_zoo", "paper", "code"]
 
+_RECOMMENDED: Mapping[str, Any] = {
+    "mapper": "code",
+    "mapper_dropout": 0.1,
+    "bn_over_padding": False,
+    "beta": 0.6,
+    "direction": "paper",
+    "legacy_mask": False,
+    "text_target": "pseudo_gloss",
+    "stage2_init": "vle",
+}
+
 PROFILES: Mapping[str, Mapping[str, Any]] = {
-    "slt_zoo": {
-        "mapper": "code",
-        "mapper_dropout": 0.1,
-        "bn_over_padding": False,
-        "beta": 0.6,
-        "direction": "paper",
-        "legacy_mask": False,
-        "text_target": "pseudo_gloss",
-        "stage2_init": "vle",
-    },
-    "paper": {
-        "mapper": "paper",
-        "mapper_dropout": 0.1,
-        "bn_over_padding": False,
-        "beta": 0.6,
-        "direction": "paper",
-        "legacy_mask": False,
-        "text_target": "pseudo_gloss",
-        "stage2_init": "vle",
-    },
+    "slt_zoo": _RECOMMENDED,
+    "paper": {**_RECOMMENDED, "mapper": "paper"},
     "code": {
         "mapper": "code",
         "mapper_dropout": 0.2,

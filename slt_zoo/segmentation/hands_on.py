@@ -132,7 +132,8 @@ class HandsOnNet(nn.Module):
         """Streams of windows ``(W, window, width)`` to logits ``(W, window, 3)`` of outside, inside and begin."""
         parts = [net(x) for net, x in zip(self.streams, streams, strict=True)]
         x = self.positions(self.joint(torch.cat(parts, -1)))
-        return self.head(self.encoder(x))  # type: ignore[no-any-return]
+        logits: Tensor = self.head(self.encoder(x))
+        return logits
 
     def logits(self, streams: Sequence[Ragged], legacy_crop: bool = False) -> Tensor:
         """Logits of every row of clips.
@@ -147,7 +148,8 @@ class HandsOnNet(nn.Module):
         values = [stream.values for stream in streams]
         rows, places = window_rows(streams[0].lengths.tolist(), self.window, legacy_crop)
         rows, places = rows.to(values[0].device), places.to(values[0].device)
-        return self(*(x[rows] for x in values)).flatten(0, 1)[places]  # type: ignore[no-any-return]
+        logits: Tensor = self(*(x[rows] for x in values)).flatten(0, 1)[places]
+        return logits
 
 
 def _perceptron(width: int, out: int) -> nn.Sequential:

@@ -3,7 +3,7 @@
 from slt_zoo.losses.clcl import clcl_similarity
 from slt_zoo.losses.contrastive import LogitScale, clcl_loss, clip_loss, info_nce
 from slt_zoo.losses.gather import gather_rows, gather_sequences
-from slt_zoo.losses.text import teacher_forcing, token_cross_entropy
+from slt_zoo.losses.text import teacher_forcing, token_accuracy, token_cross_entropy
 
 __all__ = [
     "LogitScale",
@@ -14,5 +14,6 @@ __all__ = [
     "gather_sequences",
     "info_nce",
     "teacher_forcing",
+    "token_accuracy",
     "token_cross_entropy",
 ]

@@ -9,11 +9,16 @@ from torch.nn import functional as F
 from slt_zoo.errors import ConfigError
 from slt_zoo.types import Ragged
 
-__all__ = ["teacher_forcing", "token_cross_entropy"]
+__all__ = ["teacher_forcing", "token_accuracy", "token_cross_entropy"]
 
 
-def teacher_forcing(ids: Ragged) -> tuple[Ragged, Ragged]:
+def teacher_forcing(ids: Ragged, *, rotate: bool = False) -> tuple[Ragged, Ragged]:
     """What the decoder reads and what it is to say: each sequence without its last, and without its first id.
+
+    Args:
+        ids: begin, tokens, end.
+        rotate: mBART's way: all is read, and after the end the begin (the language's token) is to be said, too. No
+            search asks for it, as it stops at the end; weights of mBART were made so.
 
     Raises:
         ConfigError: a sequence of fewer than two ids, which leaves nothing to say.
@@ -23,8 +28,13 @@ def teacher_forcing(ids: Ragged) -> tuple[Ragged, Ragged]:
             "a decoder's sequence has a begin and something to say", found=f"lengths {ids.lengths.tolist()}"
         )
     ends = ids.lengths.cumsum(0)
+    begins = ends - ids.lengths
+    if rotate:
+        said = ids.values.roll(-1)
+        said[ends - 1] = ids.values[begins]
+        return ids, Ragged(said, ids.lengths)
     first, last = (torch.ones(len(ids.values), dtype=torch.bool, device=ids.values.device) for _ in range(2))
-    first[ends - ids.lengths], last[ends - 1] = False, False
+    first[begins], last[ends - 1] = False, False
     return Ragged(ids.values[last], ids.lengths - 1), Ragged(ids.values[first], ids.lengths - 1)
 
 
@@ -58,3 +68,19 @@ def token_cross_entropy(logits: Tensor, targets: Ragged, *, label_smoothing: flo
     exact = torch.promote_types(chosen.dtype, torch.float32)
     total = F.cross_entropy(chosen.to(exact), targets.values, label_smoothing=label_smoothing, reduction="sum")
     return total, targets.lengths.sum()
+
+
+def token_accuracy(logits: Tensor, targets: Ragged, *, rotated: bool = False) -> Tensor:
+    """Share of tokens ``()`` that are the likeliest where those before them are given; no gradient.
+
+    Args:
+        logits: ``(B, L, V)``, padded behind.
+        targets: ids, ``B`` sequences.
+        rotated: each target ends in the language's token (`teacher_forcing`), which is always right and is not counted.
+    """
+    right = logits.detach()[targets.mask(logits.shape[1])].argmax(-1) == targets.values
+    if rotated:
+        counted = torch.ones_like(right)
+        counted[targets.lengths.cumsum(0) - 1] = False
+        right = right[counted]
+    return right.float().mean()

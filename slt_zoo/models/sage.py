@@ -28,6 +28,7 @@ from slt_zoo.losses import (
     gather_rows,
     gather_sequences,
     teacher_forcing,
+    token_accuracy,
     token_cross_entropy,
 )
 from slt_zoo.losses.contrastive import Direction
@@ -332,14 +333,14 @@ class SAGE(SAGEModule):
         return {"text": teacher_codec(self.weights or MBartSizes(), texts, language, self.hparams["vocabulary"])}
 
     def losses(self, batch: Batch) -> Losses:
-        """Cross-entropy over all target tokens, and the teacher-forced share of right ones."""
+        """Cross-entropy over all targets, to the language's token behind the end (section 3.5), and the right share."""
         hp = self.hparams
         ids = self.codec.encode(batch.text, max_len=hp["max_tokens"]).to(self.device)
-        read, truth = teacher_forcing(ids)
+        read, truth = teacher_forcing(ids, rotate=True)
         logits = self.net(*self.rows_of(batch), read.padded(self.codec.pad_id)[0])
         total, count = token_cross_entropy(logits, truth, label_smoothing=hp["label_smoothing"])
-        right = logits.detach()[truth.mask(logits.shape[1])].argmax(-1) == truth.values
-        return Losses(self.mean(total, count), {"token_accuracy": right.float().mean()}, count=len(truth.values))
+        accuracy = token_accuracy(logits, truth, rotated=True)
+        return Losses(self.mean(total, count), {"token_accuracy": accuracy}, count=len(truth.values))
 
     def translate(self, batch: Batch) -> list[str]:
         """Beam search from the language's token on (section 4)."""

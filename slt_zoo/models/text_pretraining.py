@@ -19,7 +19,7 @@ from torch import Tensor, nn
 
 from slt_zoo.errors import ConfigError
 from slt_zoo.layers.seq2seq import Seq2Seq
-from slt_zoo.losses import teacher_forcing, token_cross_entropy
+from slt_zoo.losses import teacher_forcing, token_accuracy, token_cross_entropy
 from slt_zoo.models.base import SLTModule
 from slt_zoo.text import SubwordCodec, TextCodec, WordCodec
 from slt_zoo.text.mbart import AttentionKind, MBartSizes, build_mbart, load_mbart, sizes_of
@@ -153,13 +153,13 @@ class TextPretraining(SLTModule):
         return {"text": SubwordCodec.fit(texts, self.hparams["vocabulary"], languages[0])}
 
     def losses(self, batch: Batch) -> Losses:
-        """Cross-entropy over the tokens of the whole sentence, and the teacher-forced share of right ones."""
+        """Cross-entropy over the whole sentence, the language's token behind it too, and the share of right ones."""
         ids = self.codec.encode(batch.text, max_len=self.hparams["max_tokens"]).to(self.device)
-        read, truth = teacher_forcing(ids)
+        read, truth = teacher_forcing(ids, rotate=True)
         logits = self.net(*self._source(batch, noised=True), read.padded(self.codec.pad_id)[0])
         total, count = token_cross_entropy(logits, truth, label_smoothing=self.hparams["label_smoothing"])
-        right = logits.detach()[truth.mask(logits.shape[1])].argmax(-1) == truth.values
-        return Losses(self.mean(total, count), {"token_accuracy": right.float().mean()}, count=len(truth.values))
+        accuracy = token_accuracy(logits, truth, rotated=True)
+        return Losses(self.mean(total, count), {"token_accuracy": accuracy}, count=len(truth.values))
 
     def translate(self, batch: Batch) -> list[str]:
         """Sentences restored from their noised form; the noise depends on the id alone."""

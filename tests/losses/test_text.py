@@ -9,7 +9,7 @@ import torch
 from torch.nn import functional as F
 
 from slt_zoo.errors import ConfigError
-from slt_zoo.losses import teacher_forcing, token_cross_entropy
+from slt_zoo.losses import teacher_forcing, token_accuracy, token_cross_entropy
 from slt_zoo.types import Ragged
 
 
@@ -82,3 +82,19 @@ def test_the_decoder_reads_all_but_the_last_and_says_all_but_the_first():
     assert [r.tolist() for r in say.split()] == [[5, 2], [2], [5, 6, 7, 2]]
     with pytest.raises(ConfigError, match="something to say"):
         teacher_forcing(ragged([9, 2], [9]))
+
+
+def test_mbart_says_the_language_after_the_end():
+    ids = ragged([9, 5, 2], [9, 2], [9, 5, 6, 7, 2])
+    read, say = teacher_forcing(ids, rotate=True)
+    assert [r.tolist() for r in read.split()] == [[9, 5, 2], [9, 2], [9, 5, 6, 7, 2]]
+    assert [r.tolist() for r in say.split()] == [[5, 2, 9], [2, 9], [5, 6, 7, 2, 9]]
+
+
+def test_accuracy_leaves_the_language_out_and_sees_no_padding():
+    say = ragged([5, 2, 9], [2, 9])
+    logits = torch.zeros(2, 4, 10)
+    logits[0, [0, 1, 2], [5, 3, 0]] = 1.0  # right, wrong, wrong language
+    logits[1, [0, 1, 2, 3], [2, 0, 9, 9]] = 1.0  # right, wrong language, and padding
+    assert token_accuracy(logits, say, rotated=True).item() == pytest.approx(2 / 3)
+    assert token_accuracy(logits, say).item() == pytest.approx(2 / 5)

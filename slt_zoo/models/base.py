@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any, ClassVar, Literal, Self, cast
 
@@ -23,7 +23,8 @@ from slt_zoo._version import __version__
 from slt_zoo.data.base import SLTDataModule
 from slt_zoo.errors import CheckpointClassError, CheckpointMismatchError, ConfigError, SLTError, first_few
 from slt_zoo.loading import InitFrom
-from slt_zoo.metrics import PredictionCollector, ScoredSplit, gather_first, score
+from slt_zoo.metrics import ScoredSplit, gather_first
+from slt_zoo.models.evaluation import MAIN, SplitEvaluation
 from slt_zoo.text import TextCodec, WordCodec, check_reachable, codec_from_dict
 from slt_zoo.types import Batch, DataFacts, InputSpec, Losses, Prediction, Sample, Split
 
@@ -31,9 +32,6 @@ __all__ = ["SLTModule"]
 
 # what is logged under these names was summed or gathered over all processes before
 warnings.filterwarnings("ignore", message=r"It is recommended to use `self.log\('(dev|test)/.*sync_dist=True")
-
-MAIN = ""
-"""Name of the hypotheses that count; others are named by `SLTModule.extra_hypotheses`."""
 
 
 class SLTModule(LightningModule):
@@ -90,9 +88,7 @@ class SLTModule(LightningModule):
         self.scored: dict[Split, ScoredSplit] = {}
         self.skipped: dict[str, str] = {}
         """Training samples that were left out, and why: missing at setup, or unreadable later."""
-        self._collectors = {MAIN: PredictionCollector()}
-        self._sums: dict[str, Any] = {}
-        self._kept: dict[str, Any] = {}
+        self._evaluation: SplitEvaluation | None = None
         self._steps = 0
 
     # What a paper writes.
@@ -212,7 +208,7 @@ class SLTModule(LightningModule):
             return
         if self.hparams.get("codecs") is None:
             with torch.device("cpu"):  # Lightning builds networks on the device; annotation is read where it is
-                self.read_data(self._data())
+                self.read_data(self.data())
         sources = [InitFrom(**s) for s in self.hparams.get("init_from") or []]
         if self.hparams.get("initialised_from") is None:
             for source in sources:  # rows of an earlier phase's embedding mean what they meant there
@@ -306,7 +302,7 @@ class SLTModule(LightningModule):
             self.skipped = {**data.skipped.get("train", {}), **self.skipped}
         codec = self.codecs.get(self.target)
         if codec is not None and self.translates:
-            splits = {split: self._data().manifest(split) for split in ("train", "dev")}
+            splits = {split: self.data().manifest(split) for split in ("train", "dev")}
             references = {split: [r for s in m for r in self.references_of(s)] for split, m in splits.items()}
             check_reachable(codec, references, allow=self.hparams["allow_unreachable"])
 
@@ -316,95 +312,42 @@ class SLTModule(LightningModule):
 
     def on_validation_epoch_start(self) -> None:
         """Forget what an interrupted evaluation left."""
-        self._collectors, self._sums, self._kept = {MAIN: PredictionCollector()}, {}, {}
+        self._evaluation = None
 
     def on_test_epoch_start(self) -> None:
         """Forget what an interrupted evaluation left."""
-        self.on_validation_epoch_start()
+        self._evaluation = None
 
     def on_validation_epoch_end(self) -> None:
         """Score the development split."""
-        self._score("dev")
+        self._finish("dev")
 
     def on_test_epoch_end(self) -> None:
         """Score the test split."""
-        self._score("test")
+        self._finish("test")
 
     def _evaluate(self, split: Split, batch: Batch) -> None:
-        losses, hypotheses = self.evaluate(batch)
-        count = losses.count or len(batch)
-        exact = torch.float32 if self.device.type == "mps" else torch.float64  # MPS has no double
-        values = {"loss": losses.total, **losses.terms}
-        # summed here: Lightning's mean over processes truncates the count of an odd number of things
-        sums = {name: value.detach().to(exact) * count for name, value in values.items()}
-        sums["count"] = torch.tensor(count, dtype=exact, device=self.device)
-        self._sums = {name: self._sums.get(name, 0) + value for name, value in sums.items()}
-        self._kept |= losses.kept
-        for name, texts in hypotheses.items():
-            self._collectors.setdefault(name, PredictionCollector()).add(batch.id, texts)
+        self._evaluation = self._evaluation or SplitEvaluation(self, split)
+        self._evaluation.add(batch.id, *self.evaluate(batch))
 
-    def _log_means(self, split: Split) -> None:
-        """Means over the whole split, whatever its batches and processes."""
-        sums = {k: self.trainer.strategy.reduce(v, reduce_op="sum") for k, v in sorted(self._sums.items())}
-        self._sums = {}
-        if sums and not self.trainer.sanity_checking:
-            count = sums.pop("count")
-            self.log_dict({f"{split}/{name}": (total / count).float() for name, total in sums.items()})
-
-    def _log_measures(self, split: Split) -> None:
-        """Scores of the whole split; every process has gathered everything and computes the same."""
-        kept, self._kept = gather_first(self._kept), {}
-        if kept and not self.trainer.sanity_checking:
-            self.log_dict({f"{split}/{name}": value for name, value in self.measure(split, kept).items()})
-
-    def _score(self, split: Split) -> None:
-        self._log_means(split)
-        self._log_measures(split)
+    def _finish(self, split: Split) -> None:
+        evaluation, self._evaluation = self._evaluation or SplitEvaluation(self, split), None
         self.skipped = gather_first(self.skipped)
-        collectors, self._collectors = self._collectors, {MAIN: PredictionCollector()}
-        if self.trainer.sanity_checking or not self.translates:
-            return
-        limits = {"dev": self.trainer.limit_val_batches, "test": self.trainer.limit_test_batches}
-        limit = limits[split]
-        cut = not (isinstance(limit, float) and limit == 1.0) or bool(self.trainer.fast_dev_run)  # type: ignore[attr-defined]
-        manifest = self._data().manifest(split)
-        hypotheses = {}
-        for name, collector in collectors.items():
-            hypotheses[name] = collector.gather()
-            collector.check(manifest.ids, complete=not cut)
-        whole = not cut and split not in self._data().partial
-        references = {s.id: self.references_of(s) for s in manifest if s.id in hypotheses[MAIN]}
-        for name, found in hypotheses.items():
-            # intervals where a result is reported, not at each validation of a fit
-            samples = 0 if self.trainer.state.fn == TrainerFn.FITTING else 1000
-            report = score(found, references, self._protocol(), samples=samples)
-            prefix = f"{split}/{name}/" if name else f"{split}/"
-            # every process has gathered everything: equal numbers, nothing to reduce
-            self.log_dict({prefix + k: v for k, v in report.values.items()}, prog_bar=False)
-            if name == MAIN:
-                main = replace(report, extra=self._score_notes(split, whole, len(manifest)))
-        predictions = [
-            Prediction(i, h, references[i], {n: found[i] for n, found in hypotheses.items() if n != MAIN})
-            for i, h in hypotheses[MAIN].items()
-        ]
-        self.scored[split] = ScoredSplit(predictions, main, whole)
+        scored = evaluation.finish()
+        if scored is not None:
+            self.scored[split] = scored
 
-    def _score_notes(self, split: Split, whole: bool, size: int) -> dict[str, Any]:
-        facts = asdict(self._data().facts())  # of what is scored, not of what was learnt from
-        notes: dict[str, Any] = {"model": type(self).__name__, "target": self.target, **facts}
-        notes |= {"trained_on": self.facts.corpus, "trained_on_simulated": self.facts.simulated}
-        notes |= {"complete": whole, "split_size": size, "decoding": self.decoding_settings()}
-        notes |= {"skipped_in_training": len(self.skipped), **self._data().score_notes(split)}
-        weights = self.trainer.ckpt_path
-        if weights is not None and Path(weights).is_file():
-            notes["checkpoint"] = loading.sha256_of(Path(weights))
-        return notes
-
-    def _protocol(self) -> str:
+    def protocol(self) -> str:
+        """Name of the protocol that hypotheses are scored by."""
         own = self.hparams.get("protocol")
-        return cast(str, own or ("gloss" if self.target == "gloss" else self._data().protocol))
+        return cast(str, own or ("gloss" if self.target == "gloss" else self.data().protocol))
 
-    def _data(self) -> SLTDataModule:
+    def data(self) -> SLTDataModule:
+        """The corpus of the trainer.
+
+        Raises:
+            ConfigError: there is no trainer, or it has none.
+        """
         trainer = self._trainer
         data = getattr(trainer, "datamodule", None) if trainer is not None else None
         if not isinstance(data, SLTDataModule):

@@ -171,7 +171,7 @@ class SAGEPretraining(SAGEModule):
         super().on_fit_start()
         self.teacher.device = self.device
         for split in ("train", "dev"):
-            self.teacher.prepare(self._data().manifest(split).column("text"))
+            self.teacher.prepare(self.data().manifest(split).column("text"))
 
     def losses(self, batch: Batch) -> Losses:
         """L_CE, L_HS and their sum; in evaluation also what retrieval is measured on."""

@@ -18,6 +18,7 @@ from typing import Any, Literal, cast
 
 import torch
 from lightning.pytorch.cli import OptimizerCallable
+from lightning.pytorch.utilities import rank_zero_warn
 from torch import Tensor
 
 from slt_zoo.errors import ConfigError
@@ -55,7 +56,9 @@ class SAGEPretraining(SAGEModule):
     Each text token is what a frozen mBART makes of it: its embedding, against the visual token (L_CE), and its hidden
     state, against the visual token in its context (L_HS). ``beta * L_CE + (1 - beta) * L_HS`` is minimised; what counts
     is whether videos find their texts among all of a split (``dev/v2t_r1``, ``dev/t2v_r1``). A batch of one clip has
-    nothing to be told apart from, and a loss of 0.
+    nothing to be told apart from, and a loss of 0. ``dev/loss`` depends on how dev is cut into batches;
+    ``dev/contrast``, the loss that weighs most among all clips of the split, does not. Batches that a trainer
+    accumulates are contrasted each for itself: for more negatives a larger batch, with ``clips_at_a_time``.
 
     Args:
         teacher: the frozen text side: the folder or hub name of an mBART, a checkpoint of `TextPretraining`, or sizes
@@ -117,6 +120,7 @@ class SAGEPretraining(SAGEModule):
     ) -> None:
         super().__init__(optimizer=optimizer, **base)
         self.source = teacher if isinstance(teacher, str) else sizes_of(teacher)
+        self._told_of_accumulation = False
         hp = self.hparams
         if not 0 <= hp["beta"] <= 1 or not 0 <= alpha <= 1 or temperature <= 0 or te_layers < 0:
             raise ConfigError(
@@ -172,6 +176,20 @@ class SAGEPretraining(SAGEModule):
         for split in ("train", "dev"):
             self.teacher.prepare(self._data().manifest(split).column("text"))
 
+    def on_train_epoch_start(self) -> None:
+        """Say once that accumulated batches do not see each other's texts."""
+        batches = self.trainer.accumulate_grad_batches  # a callback may change it from epoch to epoch
+        if batches > 1 and not self._told_of_accumulation:
+            self._told_of_accumulation = True
+            data = self._data()
+            size = "batch_size" if data.frames_per_batch is None else "frames_per_batch"
+            rank_zero_warn(
+                f"trainer.accumulate_grad_batches={batches} adds no negatives: each clip is contrasted with the texts "
+                f"of its own batch, and the gradients of {batches} such losses are averaged. For {batches} times as "
+                "many in about the memory of one batch, train without accumulation, with "
+                f"data.{size}={batches * getattr(data, size)} and model.clips_at_a_time={data.batch_size}"
+            )
+
     def losses(self, batch: Batch) -> Losses:
         """L_CE, L_HS and their sum; in evaluation also what retrieval is measured on."""
         hp = self.hparams
@@ -208,13 +226,18 @@ class SAGEPretraining(SAGEModule):
         z = pooled[0] @ pooled[1].T
         return z, z  # with one vector a side both directions of CLCL are CLIP's
 
+    @property
+    def _main(self) -> int:
+        """The loss that weighs most: 0: of embeddings, 1: of hidden states."""
+        hp = self.hparams
+        return 0 if not hp["te_layers"] or (hp["dual_supervision"] and hp["beta"] >= 0.5) else 1
+
     def _keep(
         self, batch: Batch, tokens: Tensor, hidden: Tensor | None, mask: Tensor, sides: Sequence[Ragged]
     ) -> dict[str, Any]:
         """Of each clip its tokens and those of its text, of the loss that weighs most, and its text."""
-        embeddings = hidden is None or (self.hparams["dual_supervision"] and self.hparams["beta"] >= 0.5)
-        video = tokens if embeddings or hidden is None else hidden
-        text = sides[0 if embeddings else 1].split()
+        video = tokens if self._main == 0 or hidden is None else hidden
+        text = sides[self._main].split()
         lengths = mask.sum(1).tolist()
         return {
             i: (video[row, : lengths[row]].float().cpu(), text[row].float().cpu(), batch.text[row])
@@ -222,12 +245,20 @@ class SAGEPretraining(SAGEModule):
         }
 
     def measure(self, split: Split, kept: Mapping[str, Any]) -> dict[str, float]:
-        """Retrieval among all clips of the split, both ways; texts that are the same count as one."""
+        """Retrieval among all clips of the split, both ways, and their contrast; none depends on batches.
+
+        In retrieval texts that are the same count as one. In ``contrast``, the loss that weighs most with all clips of
+        the split as one batch, they are negatives of each other, as in training.
+        """
+        hp = self.hparams
         video, text = (Ragged.pack([clip[side] for clip in kept.values()]).padded() for side in (0, 1))
         with torch.no_grad():
             z_v2t, z_t2v = self._similarity(*video, *text)
+            scale = self.network.scales()[self._main].cpu()
+            contrast = clcl_loss(z_v2t, z_t2v, scale, alpha=hp["alpha"], direction=hp["direction"])
         similarity = (0.5 * (z_v2t + z_t2v)).numpy()
-        return retrieval_scores(similarity, self.teacher.targets([clip[2] for clip in kept.values()]))
+        found = retrieval_scores(similarity, self.teacher.targets([clip[2] for clip in kept.values()]))
+        return {"contrast": contrast.item(), **found}
 
 
 def _pool(tokens: Tensor, mask: Tensor, how: str) -> Tensor:

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "InitFrom",
+    "check_weights",
     "load",
     "plain_data",
     "read_checkpoint",
@@ -197,6 +198,44 @@ def read_checkpoint(path: str | Path) -> dict[str, Any]:
     if not isinstance(checkpoint, dict) or "state_dict" not in checkpoint:
         raise CheckpointError("this is no Lightning checkpoint", where=path, expected="a dict with 'state_dict'")
     return checkpoint
+
+
+_QUIET = {"codecs", "facts", "init_from", "initialised_from"}
+"""Hyper-parameters that are too long to be told, or differ in any two runs."""
+
+
+def check_weights(
+    what: str,
+    given: Mapping[str, Tensor],
+    own: Mapping[str, Tensor],
+    theirs: Mapping[str, Any],
+    ours: Mapping[str, Any],
+) -> None:
+    """Refuse weights of a checkpoint that are not those of a model.
+
+    Args:
+        what: the model's name.
+        given: the checkpoint's weights.
+        own: the model's.
+        theirs: the checkpoint's hyper-parameters; those that differ are told.
+        ours: the model's.
+
+    Raises:
+        CheckpointMismatchError: names or shapes differ.
+    """
+    wrong = sorted(set(own) ^ set(given)) + [k for k in own if k in given and own[k].shape != given[k].shape]
+    if wrong:
+        differ = [
+            f"{k}: {theirs[k]!r} there, {ours.get(k)!r} here"
+            for k in theirs
+            if k not in _QUIET and theirs[k] != ours.get(k)
+        ]
+        raise CheckpointMismatchError(
+            f"the checkpoint does not fit this {what}: {len(wrong)} weights differ",
+            found=first_few(wrong),
+            expected="; ".join(differ) or "the same vocabulary and data as in its own run",
+            todo="use the config.yaml that lies beside the checkpoint",
+        )
 
 
 def load(path: str | Path) -> SLTModule:

@@ -21,7 +21,7 @@ from torch.optim.lr_scheduler import ReduceLROnPlateau
 from slt_zoo import loading
 from slt_zoo._version import __version__
 from slt_zoo.data.base import SLTDataModule
-from slt_zoo.errors import CheckpointClassError, CheckpointMismatchError, ConfigError, SLTError, first_few
+from slt_zoo.errors import CheckpointClassError, CheckpointMismatchError, ConfigError, SLTError
 from slt_zoo.loading import InitFrom
 from slt_zoo.metrics import PredictionCollector, ScoredSplit, gather_first, score
 from slt_zoo.text import TextCodec, WordCodec, check_reachable, codec_from_dict
@@ -115,6 +115,12 @@ class SLTModule(LightningModule):
             A record of each source, at least its ``path`` and ``sha256``.
         """
         return []
+
+    def adapt(self) -> None:
+        """Decide what of the network is trained: freeze parts, add low-rank updates.
+
+        Called once, when weights of other runs are there, and likewise where a checkpoint follows.
+        """
 
     def losses(self, batch: Batch) -> Losses:
         """Losses of a batch; no logging, no moving between devices."""
@@ -220,14 +226,16 @@ class SLTModule(LightningModule):
                 self.hparams["codecs"] |= {name: source.codecs()[name] for name in shared}
         self.codecs = {name: codec_from_dict(d) for name, d in self.hparams["codecs"].items()}
         self.net = self.build()
-        if self.hparams.get("initialised_from") is None:
-            try:
+        records = self.hparams.get("initialised_from")
+        try:
+            if records is None:
                 records = [*self.load_pretrained(), *(source.load_into(self) for source in sources)]
-            except Exception:
-                del self.net  # a network that is half what was asked for must not be trained by the next call
-                raise
-            # a checkpoint of this run holds these weights itself
-            self.hparams["initialised_from"], self.hparams["init_from"] = records, None
+            self.adapt()
+        except Exception:
+            del self.net  # a network that is half what was asked for must not be trained by the next call
+            raise
+        # a checkpoint of this run holds these weights itself
+        self.hparams["initialised_from"], self.hparams["init_from"] = records, None
 
     def prepare(self, data: SLTDataModule) -> Self:
         """Build the network for a corpus without a trainer; gives the model back."""
@@ -440,22 +448,8 @@ class SLTModule(LightningModule):
         given = checkpoint.get("state_dict")
         if given is None:
             return  # sharded strategies load strictly themselves
-        own = self.state_dict()
-        wrong = sorted(set(own) ^ set(given)) + [k for k in own if k in given and own[k].shape != given[k].shape]
-        if wrong:
-            theirs = checkpoint.get(self.CHECKPOINT_HYPER_PARAMS_KEY, {})
-            quiet = {"codecs", "facts", "init_from", "initialised_from"}
-            differ = [
-                f"{k}: {theirs[k]!r} there, {self.hparams.get(k)!r} here"
-                for k in theirs
-                if k not in quiet and theirs[k] != self.hparams.get(k)
-            ]
-            raise CheckpointMismatchError(
-                f"the checkpoint does not fit this {type(self).__name__}: {len(wrong)} weights differ",
-                found=first_few(wrong),
-                expected="; ".join(differ) or "the same vocabulary and data as in its own run",
-                todo="use the config.yaml that lies beside the checkpoint",
-            )
+        theirs = checkpoint.get(self.CHECKPOINT_HYPER_PARAMS_KEY, {})
+        loading.check_weights(type(self).__name__, given, self.state_dict(), theirs, self.hparams)
 
     def _refuse_other_class(self, checkpoint: Mapping[str, Any]) -> None:
         found = checkpoint.get(loading.CLASS_KEY, {}).get("class")

@@ -14,14 +14,15 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 from functools import cached_property
-from typing import Any, Literal, cast
+from typing import Any, Literal, cast, get_args
 
 import torch
 from lightning.pytorch.cli import OptimizerCallable
 from lightning.pytorch.utilities import rank_zero_warn
 from torch import Tensor
 
-from slt_zoo.errors import ConfigError
+from slt_zoo.errors import ConfigError, UnknownNameError
+from slt_zoo.layers.lora import LoRA
 from slt_zoo.layers.seq2seq import Seq2Seq
 from slt_zoo.losses import (
     clcl_loss,
@@ -48,6 +49,8 @@ from slt_zoo.types import (
 )
 
 __all__ = ["SAGE", "SAGEPretraining"]
+
+Frozen = Literal["visual", "encoder", "decoder", "embeddings"]
 
 
 class SAGEPretraining(SAGEModule):
@@ -285,6 +288,11 @@ class SAGE(SAGEModule):
         max_tokens: longest target of training, both ends counted; longer ones are cut.
         label_smoothing: of the cross-entropy.
         visual_embed_scale: factor of visual tokens as mBART reads them.
+        lora: low-rank updates of mBART's linear layers, by peft (extra ``lora``); nothing else of the mBART is trained.
+            ``{}`` has the defaults of `LoRA`: rank 16, alpha 32, dropout 0, targets q_proj and v_proj.
+        freeze: parts that are not trained: ``"visual"``, all up to the visual tokens, batch norm's statistics included;
+            ``"encoder"`` and ``"decoder"`` of the mBART, which then get no updates either; ``"embeddings"``, of its
+            tokens (and so its output) and positions. Their dropout goes on.
         attention: ``"sdpa"``, or ``"eager"``, which is faster on a CPU in bfloat16.
         checkpoint_gradients: compute mBART's layers again in the backward pass, which saves memory.
         optimizer: SGD with momentum 0.9 and weight decay 0.001 at 0.004.
@@ -307,6 +315,8 @@ class SAGE(SAGEModule):
         max_tokens: int = 256,
         label_smoothing: float = 0.2,
         visual_embed_scale: float = 1.0,
+        lora: LoRA | None = None,
+        freeze: list[Frozen] | None = None,
         attention: AttentionKind = "sdpa",
         checkpoint_gradients: bool = False,
         optimizer: OptimizerCallable = lambda p: torch.optim.SGD(p, lr=0.004, momentum=0.9, weight_decay=0.001),
@@ -320,6 +330,7 @@ class SAGE(SAGEModule):
                 "beam_size and max_new_tokens are at least 1, max_tokens 3, label_smoothing between 0 and 1",
                 found=f"{beam_size=}, {max_new_tokens=}, {max_tokens=}, {label_smoothing=}",
             )
+        check_trained(None if lora is None else LoRA.of(lora), freeze or ())
         if pretraining is not None and hp["stage2_init"] != "none" and hp["initialised_from"] is None:
             source = stage2_source(pretraining, hp["stage2_init"])
             hp["init_from"] = [source, *(hp["init_from"] or [])]  # of vocabularies the last one counts: the mBART's
@@ -346,6 +357,17 @@ class SAGE(SAGEModule):
     def load_pretrained(self) -> list[dict[str, str]]:
         """Weights of the folder that ``mbart`` names, if it names one."""
         return [] if self.weights is None else [load_mbart(self.network.seq2seq.mbart, self.weights, self.codec)]
+
+    def adapt(self) -> None:
+        """Freeze what ``freeze`` names and put LoRA beside the rest of mBART."""
+        hp, net = self.hparams, self.network
+        frozen = hp["freeze"] or ()
+        if "visual" in frozen:
+            net.visual.freeze()
+        net.seq2seq.freeze(*(part for part in frozen if part != "visual"))
+        if hp["lora"] is not None:
+            sides: list[Literal["encoder", "decoder"]] = [side for side in ("encoder", "decoder") if side in frozen]
+            net.seq2seq.add_lora(**vars(LoRA.of(hp["lora"])), without=sides)
 
     @property
     def network(self) -> SAGENet:
@@ -387,6 +409,27 @@ class SAGE(SAGEModule):
     def decoding_settings(self) -> dict[str, Any]:
         """Beam size, length penalty and longest output."""
         return {name: self.hparams[name] for name in ("beam_size", "length_penalty", "max_new_tokens")}
+
+
+def check_trained(lora: LoRA | None, freeze: Sequence[str]) -> None:
+    """Refuse to train nothing, or low-rank updates of nothing.
+
+    Raises:
+        UnknownNameError: there is no such part to freeze.
+        ConfigError: nothing is left to be trained, or LoRA has no place.
+    """
+    for part in freeze:
+        if part not in get_args(Frozen):
+            raise UnknownNameError("part to freeze", part, get_args(Frozen))
+    frozen = set(freeze)
+    if lora is not None and frozen >= {"encoder", "decoder"}:
+        raise ConfigError(
+            "LoRA has no place where encoder and decoder are frozen",
+            found=f"freeze={list(freeze)} and lora",
+            todo="leave both out of freeze: LoRA keeps mBART's own weights as they are; or leave lora out",
+        )
+    if lora is None and frozen == set(get_args(Frozen)):
+        raise ConfigError("everything is frozen, so nothing could be trained", found=f"freeze={list(freeze)}")
 
 
 def stage2_source(path: str, what: Literal["vle", "vle_te"]) -> dict[str, Any]:

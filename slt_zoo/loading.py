@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "InitFrom",
+    "check_class",
     "check_weights",
     "load",
     "plain_data",
@@ -198,6 +199,22 @@ def read_checkpoint(path: str | Path) -> dict[str, Any]:
     if not isinstance(checkpoint, dict) or "state_dict" not in checkpoint:
         raise CheckpointError("this is no Lightning checkpoint", where=path, expected="a dict with 'state_dict'")
     return checkpoint
+
+
+def check_class(checkpoint: Mapping[str, Any], class_name: str) -> None:
+    """Refuse a checkpoint of another class.
+
+    Raises:
+        CheckpointClassError: it holds another model than the one of that name.
+    """
+    found = checkpoint.get(CLASS_KEY, {}).get("class")
+    if found != class_name:
+        raise CheckpointClassError(
+            f"the checkpoint holds another model than {class_name.rpartition('.')[2]}",
+            expected=class_name,
+            found=found or "no class name: not a checkpoint of slt_zoo",
+            todo="weights of another phase come in through model.init_from, not through ckpt_path",
+        )
 
 
 _QUIET = {"codecs", "facts", "init_from", "initialised_from"}

@@ -290,6 +290,15 @@ class SubwordCodec:
                 found.update(self._not_spelt(self._pieces.normalize(text)))
         return found
 
+    def characters(self, texts: Iterable[str]) -> list[int]:
+        """Rows of single characters that texts hold, in the order of the texts: with them any word can be spelt.
+
+        Characters are those after the model's normalisation; one without a row of its own is left out.
+        """
+        content, _ = self._content
+        signs = dict.fromkeys(c for text in texts for c in self._pieces.normalize(tidy(seen(self.normaliser, text))))
+        return [self.tokens.index(sign) for sign in signs if sign in content]
+
     @cached_property
     def _content(self) -> tuple[frozenset[str], int]:
         """Tokens that are text, and the length of the longest."""

@@ -205,7 +205,7 @@ class SaveOnInterrupt(Callback):
         fitting = trainer.state.fn == TrainerFn.FITTING and trainer.global_step > 0 and not _dry(trainer)
         if isinstance(exception, KeyboardInterrupt) and fitting:
             path = _run_folder(self.folder, trainer) / "last.ckpt"
-            trainer.save_checkpoint(path)
+            trainer.save_checkpoint(path, weights_only=False)
             log.warning("interrupted at step %d; to go on: --ckpt_path %s", trainer.global_step, path)
 
 

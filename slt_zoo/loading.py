@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 
 __all__ = [
     "InitFrom",
+    "check_class",
+    "check_weights",
     "load",
     "plain_data",
     "read_checkpoint",
@@ -197,6 +199,60 @@ def read_checkpoint(path: str | Path) -> dict[str, Any]:
     if not isinstance(checkpoint, dict) or "state_dict" not in checkpoint:
         raise CheckpointError("this is no Lightning checkpoint", where=path, expected="a dict with 'state_dict'")
     return checkpoint
+
+
+def check_class(checkpoint: Mapping[str, Any], class_name: str) -> None:
+    """Refuse a checkpoint of another class.
+
+    Raises:
+        CheckpointClassError: it holds another model than the one of that name.
+    """
+    found = checkpoint.get(CLASS_KEY, {}).get("class")
+    if found != class_name:
+        raise CheckpointClassError(
+            f"the checkpoint holds another model than {class_name.rpartition('.')[2]}",
+            expected=class_name,
+            found=found or "no class name: not a checkpoint of slt_zoo",
+            todo="weights of another phase come in through model.init_from, not through ckpt_path",
+        )
+
+
+_QUIET = {"codecs", "facts", "init_from", "initialised_from"}
+"""Hyper-parameters that are too long to be told, or differ in any two runs."""
+
+
+def check_weights(
+    what: str,
+    given: Mapping[str, Tensor],
+    own: Mapping[str, Tensor],
+    theirs: Mapping[str, Any],
+    ours: Mapping[str, Any],
+) -> None:
+    """Refuse weights of a checkpoint that are not those of a model.
+
+    Args:
+        what: the model's name.
+        given: the checkpoint's weights.
+        own: the model's.
+        theirs: the checkpoint's hyper-parameters; those that differ are told.
+        ours: the model's.
+
+    Raises:
+        CheckpointMismatchError: names or shapes differ.
+    """
+    wrong = sorted(set(own) ^ set(given)) + [k for k in own if k in given and own[k].shape != given[k].shape]
+    if wrong:
+        differ = [
+            f"{k}: {theirs[k]!r} there, {ours.get(k)!r} here"
+            for k in theirs
+            if k not in _QUIET and theirs[k] != ours.get(k)
+        ]
+        raise CheckpointMismatchError(
+            f"the checkpoint does not fit this {what}: {len(wrong)} weights differ",
+            found=first_few(wrong),
+            expected="; ".join(differ) or "the same vocabulary and data as in its own run",
+            todo="use the config.yaml that lies beside the checkpoint",
+        )
 
 
 def load(path: str | Path) -> SLTModule:

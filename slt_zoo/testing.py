@@ -187,7 +187,7 @@ class ModelContract:
         model = self.make_model()
         trainer = quick_trainer(tmp_path, max_steps=2, limit_val_batches=0)
         trainer.fit(model, datamodule=data)
-        trainer.save_checkpoint(tmp_path / "a.ckpt")
+        trainer.save_checkpoint(tmp_path / "a.ckpt", weights_only=False)
         batch = self.batch(data)
         expected = self._outputs(model.eval(), batch)
         loaded = self.model_class.load_from_checkpoint(tmp_path / "a.ckpt", weights_only=True).eval()
@@ -205,7 +205,7 @@ class ModelContract:
             return trainer, model
 
         trainer, _ = fit(2)
-        trainer.save_checkpoint(tmp_path / "half.ckpt")
+        trainer.save_checkpoint(tmp_path / "half.ckpt", weights_only=False)
         _, resumed = fit(4, ckpt_path=tmp_path / "half.ckpt", weights_only=True)
         _, whole = fit(4)
         for (name, a), b in zip(whole.named_parameters(), resumed.parameters(), strict=True):
@@ -214,7 +214,7 @@ class ModelContract:
     def test_a_checkpoint_of_another_class_is_refused(self, data: SLTDataModule, tmp_path: Path) -> None:
         trainer = quick_trainer(tmp_path, max_steps=1, limit_val_batches=0)
         trainer.fit(self.make_model(), datamodule=data)
-        trainer.save_checkpoint(tmp_path / "a.ckpt")
+        trainer.save_checkpoint(tmp_path / "a.ckpt", weights_only=False)
         checkpoint = torch.load(tmp_path / "a.ckpt", weights_only=True)
         foreign, thinner = copy.deepcopy(checkpoint), copy.deepcopy(checkpoint)
         foreign["slt_zoo"]["class"] = "slt_zoo.models.other.Other"

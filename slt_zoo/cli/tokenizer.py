@@ -60,7 +60,13 @@ def _parse(words: Sequence[str]) -> argparse.Namespace:
         default=[],
         help="keep their text too; glosses in lower case, as CV-SLT did",
     )
-    trim.add_argument("--extra-text", nargs="+", metavar="FILE", default=[], help="UTF-8 text to keep too")
+    trim.add_argument(
+        "--extra-text",
+        nargs="+",
+        metavar="FILE",
+        default=[],
+        help="UTF-8 text to keep too; each of its characters can then be written in any word",
+    )
     trim.add_argument(
         "--layout", choices=("gfslt", "cv_slt"), default="gfslt", help="order of the rows, as released (%(default)s)"
     )
@@ -94,9 +100,10 @@ def _text(data: SLTDataModule, options: argparse.Namespace) -> TrimText:
         if split in read:
             keep.extend(_kept(manifest, options.also))
     extra: dict[str, Any] = {}
+    lines: list[str] = []
     for name in options.extra_text:
         content = _read_text(Path(name).expanduser())
-        keep.extend(content.splitlines())
+        lines.extend(content.splitlines())
         extra[Path(name).name] = hashlib.sha256(content.encode()).hexdigest()
     note = {
         "corpus": data.corpus,
@@ -107,7 +114,7 @@ def _text(data: SLTDataModule, options: argparse.Namespace) -> TrimText:
         "annotation_hash": hashes,
     }
     ordered: dict[str, list[str]] = {split: references[split] for split in SPLITS if split in references}
-    return TrimText(keep, ordered, note)
+    return TrimText([*keep, *lines], ordered, note, lines)
 
 
 def _kept(manifest: Manifest, also: Sequence[str]) -> Iterator[str]:

@@ -196,7 +196,8 @@ class ZooCLI(LightningCLI):
     def after_fit(self) -> None:
         """Lightning renews ``last.ckpt`` only beside a new best one; at the end it is the end's."""
         if not getattr(self.trainer, "fast_dev_run", False):
-            self.trainer.save_checkpoint(Path(self.trainer.default_root_dir) / "last.ckpt")
+            last = Path(self.trainer.default_root_dir) / "last.ckpt"
+            self.trainer.save_checkpoint(last, weights_only=False)  # with all that a fit goes on from
 
     def instantiate_trainer(self, **kwargs: Any) -> Trainer:
         """The CSV logger is always there: the run's curves come from it."""

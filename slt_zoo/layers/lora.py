@@ -2,20 +2,68 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields
 from typing import Any
 
 from torch import Tensor, nn
 
-from slt_zoo.errors import ConfigError
+from slt_zoo.errors import ConfigError, UnknownNameError
 
-__all__ = ["inject_lora"]
+__all__ = ["LoRA", "inject_lora"]
 
 INSIDE, OUTSIDE = "lora.", ".lora_"
 
 
-def inject_lora(
-    owner: nn.Module, network: nn.Module, *, rank: int, alpha: int, dropout: float, targets: tuple[str, ...]
-) -> None:
+@dataclass(frozen=True)
+class LoRA:
+    """Low-rank updates of linear layers; in brackets peft's names.
+
+    Attributes:
+        rank: of the updates (``r``); they begin as zero.
+        alpha: updates are multiplied by ``alpha / rank`` (``lora_alpha``).
+        dropout: of what the updates read (``lora_dropout``).
+        targets: last parts of the names of the linear layers that get one (``target_modules``).
+    """
+
+    rank: int = 16
+    alpha: int = 32
+    dropout: float = 0.0
+    targets: tuple[str, ...] = ("q_proj", "v_proj")
+
+    def __post_init__(self) -> None:
+        if self.rank < 1:
+            raise ConfigError("the rank of LoRA is at least 1", found=self.rank)
+        if not 0 <= self.dropout < 1:
+            raise ConfigError("the dropout of LoRA is in [0, 1)", found=self.dropout)
+        if not self.targets or isinstance(self.targets, str):
+            raise ConfigError(
+                "targets of LoRA are a list of layers",
+                expected="targets: [q_proj, v_proj], say",
+                found=f"targets={self.targets}",
+            )
+
+    @classmethod
+    def of(cls, given: LoRA | Mapping[str, Any]) -> LoRA:
+        """Settings as such, or as plain data (a recipe's, a checkpoint's).
+
+        Raises:
+            UnknownNameError: plain data name a setting that there is not.
+        """
+        if isinstance(given, LoRA):
+            return given
+        known = [f.name for f in fields(cls)]
+        for name in given:
+            if name not in known:
+                raise UnknownNameError("setting of LoRA", str(name), known)
+        settings = dict(given)
+        if isinstance(settings.get("targets"), list):
+            settings["targets"] = tuple(settings["targets"])
+        return cls(**settings)
+
+
+def inject_lora(owner: nn.Module, network: nn.Module, lora: LoRA, *, without: Sequence[str] = ()) -> None:
     """Put low-rank updates beside the linear layers of a network; only they are trained from then on.
 
     In state dicts of ``owner`` all weights keep the names that they had without LoRA, and the updates have names of
@@ -24,10 +72,8 @@ def inject_lora(
     Args:
         owner: holds the network; its state dict gets the names.
         network: changed in place.
-        rank: of the updates; they begin as zero.
-        alpha: the updates are multiplied by ``alpha / rank``.
-        dropout: of what the updates read.
-        targets: last parts of the names of linear layers.
+        lora: the settings.
+        without: parts of the network that get none, by the begin of their names (``"model.encoder."``).
 
     Raises:
         ConfigError: peft is not installed, the network has LoRA already, or it has no such layer.
@@ -38,16 +84,24 @@ def inject_lora(
         raise ConfigError("LoRA needs peft, which is not installed", todo="pip install 'slt-zoo[lora]'") from cause
     if any(OUTSIDE in name for name, _ in network.named_parameters()):
         raise ConfigError("the network has LoRA already")
-    if rank < 1:
-        raise ConfigError("the rank of LoRA is at least 1", found=rank)
-    linear = {name.rpartition(".")[2] for name, module in network.named_modules() if isinstance(module, nn.Linear)}
-    if missing := sorted(set(targets) - linear):
+    linear = {
+        name.rpartition(".")[2]
+        for name, module in network.named_modules()
+        if isinstance(module, nn.Linear) and not name.startswith(tuple(without))
+    }
+    if missing := sorted(set(lora.targets) - linear):
         raise ConfigError(
             "LoRA goes beside linear layers of the network",
             expected=", ".join(sorted(linear)),
             found=", ".join(missing),
         )
-    config = LoraConfig(r=rank, lora_alpha=alpha, lora_dropout=dropout, target_modules=list(targets))
+    config = LoraConfig(
+        r=lora.rank,
+        lora_alpha=lora.alpha,
+        lora_dropout=lora.dropout,
+        target_modules=list(lora.targets),
+        exclude_modules="|".join(re.escape(part) + ".*" for part in without) or None,
+    )
     inject_adapter_in_model(config, network)
     # torch has no types for these two
     owner.register_state_dict_post_hook(_rename_out)  # type: ignore[no-untyped-call]

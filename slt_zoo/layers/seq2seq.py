@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, cast
@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from slt_zoo.errors import ConfigError
-from slt_zoo.layers.lora import inject_lora
+from slt_zoo.layers.lora import LoRA, inject_lora
 
 if TYPE_CHECKING:
     from transformers import MBartForConditionalGeneration
@@ -209,10 +209,29 @@ class Seq2Seq(nn.Module):
                 parameter.requires_grad_(False)
 
     def add_lora(
-        self, rank: int = 16, alpha: int = 32, dropout: float = 0.0, targets: tuple[str, ...] = ("q_proj", "v_proj")
+        self,
+        rank: int = 16,
+        alpha: int = 32,
+        dropout: float = 0.0,
+        targets: tuple[str, ...] = ("q_proj", "v_proj"),
+        *,
+        without: Sequence[Literal["encoder", "decoder"]] = (),
     ) -> None:
-        """Put low-rank updates beside linear layers and train nothing else; see `slt_zoo.layers.lora.inject_lora`."""
-        inject_lora(self, self.mbart, rank=rank, alpha=alpha, dropout=dropout, targets=targets)
+        """Put low-rank updates beside linear layers and train nothing else of the mBART.
+
+        Args:
+            rank: this and the next three: see `slt_zoo.layers.lora.LoRA`.
+            alpha: likewise.
+            dropout: likewise.
+            targets: likewise.
+            without: sides that get none.
+
+        Raises:
+            ConfigError: see `slt_zoo.layers.lora.inject_lora`.
+        """
+        inject_lora(
+            self, self.mbart, LoRA(rank, alpha, dropout, targets), without=[f"model.{side}." for side in without]
+        )
 
     def _check(self, inputs: Tensor, mask: Tensor) -> None:
         embedded = inputs.dim() == 3 and inputs.is_floating_point() and inputs.shape[2] == self.width

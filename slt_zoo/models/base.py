@@ -21,11 +21,12 @@ from torch.optim.lr_scheduler import ReduceLROnPlateau
 from slt_zoo import loading
 from slt_zoo._version import __version__
 from slt_zoo.data.base import SLTDataModule
-from slt_zoo.errors import CheckpointClassError, CheckpointMismatchError, ConfigError, SLTError, first_few
+from slt_zoo.errors import CheckpointMismatchError, ConfigError, SLTError
 from slt_zoo.loading import InitFrom
 from slt_zoo.metrics import ScoredSplit, gather_first
 from slt_zoo.models.evaluation import MAIN, SplitEvaluation
 from slt_zoo.text import TextCodec, WordCodec, check_reachable, codec_from_dict
+from slt_zoo.text.normalise import Normaliser, TextRules, check_rule
 from slt_zoo.types import Batch, DataFacts, InputSpec, Losses, Prediction, Sample, Split
 
 __all__ = ["SLTModule"]
@@ -49,6 +50,9 @@ class SLTModule(LightningModule):
         protocol: how hypotheses are scored; the corpus's own by default, ``gloss`` where glosses are the target.
         codecs: vocabularies as plain data; read from the training data, or from a checkpoint.
         facts: `DataFacts` as plain data; likewise.
+        normalise_text: what the model sees of texts, in the data's language (``{final_stop: " ."}``, see `Normaliser`);
+            undone in its output, and no change to references. It is part of the vocabulary, which later phases take
+            over. None: texts as annotated, or as an earlier phase had them.
         allow_unreachable: train although the tokenizer cannot represent characters of some references, which then can
             never be right.
         initialised_from: path and SHA-256 of the weights that ``init_from`` brought; recorded, never given.
@@ -75,6 +79,7 @@ class SLTModule(LightningModule):
         protocol: str | None = None,
         codecs: dict[str, Any] | None = None,
         facts: dict[str, Any] | None = None,
+        normalise_text: TextRules | None = None,
         allow_unreachable: bool = False,
         initialised_from: list[dict[str, str]] | None = None,
     ) -> None:
@@ -112,6 +117,12 @@ class SLTModule(LightningModule):
         """
         return []
 
+    def adapt(self) -> None:
+        """Decide what of the network is trained: freeze parts, add low-rank updates.
+
+        Called once, when weights of other runs are there, and likewise where a checkpoint follows.
+        """
+
     def losses(self, batch: Batch) -> Losses:
         """Losses of a batch; no logging, no moving between devices."""
         raise NotImplementedError
@@ -127,8 +138,12 @@ class SLTModule(LightningModule):
     def read_data(self, data: SLTDataModule) -> None:
         """Record in ``hparams`` what the network's size depends on; called once, before `build`."""
         self.hparams["facts"] = asdict(data.facts())
-        samples = list(data.manifest("train"))
-        self.hparams["codecs"] = {name: codec.to_dict() for name, codec in self.make_codecs(samples).items()}
+        samples, rule = list(data.manifest("train")), self._rule()
+        samples = samples if rule is None else [replace(s, text=rule.apply(s.text)) for s in samples]
+        codecs = {name: codec.to_dict() for name, codec in self.make_codecs(samples).items()}
+        if rule is not None and "text" in codecs:
+            codecs["text"].setdefault("normaliser", rule.to_dict())
+        self.hparams["codecs"] = codecs
 
     def param_groups(self) -> Iterable[Any]:
         """What the optimizer gets: parameters, or groups of them."""
@@ -198,6 +213,10 @@ class SLTModule(LightningModule):
         """What was recorded of the data."""
         return DataFacts(**self.hparams["facts"])
 
+    def _rule(self) -> Normaliser | None:
+        rules = self.hparams["normalise_text"]
+        return None if rules is None else TextRules.of(rules, self.facts.language)
+
     def configure_model(self) -> None:
         """Vocabulary, network, weights of earlier phases; once.
 
@@ -214,16 +233,20 @@ class SLTModule(LightningModule):
             for source in sources:  # rows of an earlier phase's embedding mean what they meant there
                 shared = source.codecs().keys() & self.hparams["codecs"].keys()
                 self.hparams["codecs"] |= {name: source.codecs()[name] for name in shared}
+        if (rule := self._rule()) is not None:
+            check_rule(rule, self.hparams["codecs"])
         self.codecs = {name: codec_from_dict(d) for name, d in self.hparams["codecs"].items()}
         self.net = self.build()
-        if self.hparams.get("initialised_from") is None:
-            try:
+        records = self.hparams.get("initialised_from")
+        try:
+            if records is None:
                 records = [*self.load_pretrained(), *(source.load_into(self) for source in sources)]
-            except Exception:
-                del self.net  # a network that is half what was asked for must not be trained by the next call
-                raise
-            # a checkpoint of this run holds these weights itself
-            self.hparams["initialised_from"], self.hparams["init_from"] = records, None
+            self.adapt()
+        except Exception:
+            del self.net  # a network that is half what was asked for must not be trained by the next call
+            raise
+        # a checkpoint of this run holds these weights itself
+        self.hparams["initialised_from"], self.hparams["init_from"] = records, None
 
     def prepare(self, data: SLTDataModule) -> Self:
         """Build the network for a corpus without a trainer; gives the model back."""
@@ -240,7 +263,7 @@ class SLTModule(LightningModule):
             CheckpointClassError: it holds another model.
             CheckpointMismatchError: it has another target.
         """
-        self._refuse_other_class(checkpoint)
+        loading.check_class(checkpoint, self.class_name())
         given = checkpoint.get(self.CHECKPOINT_HYPER_PARAMS_KEY, {})
         target = given.get("target", self.target)
         if target != self.target:
@@ -377,38 +400,14 @@ class SLTModule(LightningModule):
             CheckpointClassError: they are of another class.
             CheckpointMismatchError: names or shapes differ; hyper-parameters that differ are told.
         """
-        self._refuse_other_class(checkpoint)
+        loading.check_class(checkpoint, self.class_name())
         self._steps = int(checkpoint.get("global_step", 0))
         self.skipped = {**checkpoint[loading.CLASS_KEY].get("skipped", {}), **self.skipped}
         given = checkpoint.get("state_dict")
         if given is None:
             return  # sharded strategies load strictly themselves
-        own = self.state_dict()
-        wrong = sorted(set(own) ^ set(given)) + [k for k in own if k in given and own[k].shape != given[k].shape]
-        if wrong:
-            theirs = checkpoint.get(self.CHECKPOINT_HYPER_PARAMS_KEY, {})
-            quiet = {"codecs", "facts", "init_from", "initialised_from"}
-            differ = [
-                f"{k}: {theirs[k]!r} there, {self.hparams.get(k)!r} here"
-                for k in theirs
-                if k not in quiet and theirs[k] != self.hparams.get(k)
-            ]
-            raise CheckpointMismatchError(
-                f"the checkpoint does not fit this {type(self).__name__}: {len(wrong)} weights differ",
-                found=first_few(wrong),
-                expected="; ".join(differ) or "the same vocabulary and data as in its own run",
-                todo="use the config.yaml that lies beside the checkpoint",
-            )
-
-    def _refuse_other_class(self, checkpoint: Mapping[str, Any]) -> None:
-        found = checkpoint.get(loading.CLASS_KEY, {}).get("class")
-        if found != self.class_name():
-            raise CheckpointClassError(
-                f"the checkpoint holds another model than {type(self).__name__}",
-                expected=self.class_name(),
-                found=found or "no class name: not a checkpoint of slt_zoo",
-                todo="weights of another phase come in through model.init_from, not through ckpt_path",
-            )
+        theirs = checkpoint.get(self.CHECKPOINT_HYPER_PARAMS_KEY, {})
+        loading.check_weights(type(self).__name__, given, self.state_dict(), theirs, self.hparams)
 
     @classmethod
     def load_from_checkpoint(cls, checkpoint_path: Any, *args: Any, **kwargs: Any) -> Self:

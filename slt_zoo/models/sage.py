@@ -14,13 +14,15 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 from functools import cached_property
-from typing import Any, Literal, cast
+from typing import Any, Literal, cast, get_args
 
 import torch
 from lightning.pytorch.cli import OptimizerCallable
+from lightning.pytorch.utilities import rank_zero_warn
 from torch import Tensor
 
-from slt_zoo.errors import ConfigError
+from slt_zoo.errors import ConfigError, UnknownNameError
+from slt_zoo.layers.lora import LoRA
 from slt_zoo.layers.seq2seq import Seq2Seq
 from slt_zoo.losses import (
     clcl_loss,
@@ -49,6 +51,8 @@ from slt_zoo.types import (
 
 __all__ = ["SAGE", "SAGEPretraining"]
 
+Frozen = Literal["visual", "encoder", "decoder", "embeddings"]
+
 
 class SAGEPretraining(SAGEModule):
     """Stage 1 of SAGE (arXiv 2507.09266): visual tokens of a clip against the tokens of its text.
@@ -56,7 +60,9 @@ class SAGEPretraining(SAGEModule):
     Each text token is what a frozen mBART makes of it: its embedding, against the visual token (L_CE), and its hidden
     state, against the visual token in its context (L_HS). ``beta * L_CE + (1 - beta) * L_HS`` is minimised; what counts
     is whether videos find their texts among all of a split (``dev/v2t_r1``, ``dev/t2v_r1``). A batch of one clip has
-    nothing to be told apart from, and a loss of 0.
+    nothing to be told apart from, and a loss of 0. ``dev/loss`` depends on how dev is cut into batches;
+    ``dev/contrast``, the loss that weighs most among all clips of the split, does not. Batches that a trainer
+    accumulates are contrasted each for itself: for more negatives a larger batch, with ``clips_at_a_time``.
 
     Args:
         teacher: the frozen text side: the folder or hub name of an mBART, a checkpoint of `TextPretraining`, or sizes
@@ -118,6 +124,7 @@ class SAGEPretraining(SAGEModule):
     ) -> None:
         super().__init__(optimizer=optimizer, **base)
         self.source = teacher if isinstance(teacher, str) else sizes_of(teacher)
+        self._told_of_accumulation = False
         hp = self.hparams
         if not 0 <= hp["beta"] <= 1 or not 0 <= alpha <= 1 or temperature <= 0 or te_layers < 0:
             raise ConfigError(
@@ -173,6 +180,20 @@ class SAGEPretraining(SAGEModule):
         for split in ("train", "dev"):
             self.teacher.prepare(self.data().manifest(split).column("text"))
 
+    def on_train_epoch_start(self) -> None:
+        """Say once that accumulated batches do not see each other's texts."""
+        batches = self.trainer.accumulate_grad_batches  # a callback may change it from epoch to epoch
+        if batches > 1 and not self._told_of_accumulation:
+            self._told_of_accumulation = True
+            data = self._data()
+            size = "batch_size" if data.frames_per_batch is None else "frames_per_batch"
+            rank_zero_warn(
+                f"trainer.accumulate_grad_batches={batches} adds no negatives: each clip is contrasted with the texts "
+                f"of its own batch, and the gradients of {batches} such losses are averaged. For {batches} times as "
+                "many in about the memory of one batch, train without accumulation, with "
+                f"data.{size}={batches * getattr(data, size)} and model.clips_at_a_time={data.batch_size}"
+            )
+
     def losses(self, batch: Batch) -> Losses:
         """L_CE, L_HS and their sum; in evaluation also what retrieval is measured on."""
         hp = self.hparams
@@ -209,13 +230,18 @@ class SAGEPretraining(SAGEModule):
         z = pooled[0] @ pooled[1].T
         return z, z  # with one vector a side both directions of CLCL are CLIP's
 
+    @property
+    def _main(self) -> int:
+        """The loss that weighs most: 0: of embeddings, 1: of hidden states."""
+        hp = self.hparams
+        return 0 if not hp["te_layers"] or (hp["dual_supervision"] and hp["beta"] >= 0.5) else 1
+
     def _keep(
         self, batch: Batch, tokens: Tensor, hidden: Tensor | None, mask: Tensor, sides: Sequence[Ragged]
     ) -> dict[str, Any]:
         """Of each clip its tokens and those of its text, of the loss that weighs most, and its text."""
-        embeddings = hidden is None or (self.hparams["dual_supervision"] and self.hparams["beta"] >= 0.5)
-        video = tokens if embeddings or hidden is None else hidden
-        text = sides[0 if embeddings else 1].split()
+        video = tokens if self._main == 0 or hidden is None else hidden
+        text = sides[self._main].split()
         lengths = mask.sum(1).tolist()
         return {
             i: (video[row, : lengths[row]].float().cpu(), text[row].float().cpu(), batch.text[row])
@@ -223,12 +249,20 @@ class SAGEPretraining(SAGEModule):
         }
 
     def measure(self, split: Split, kept: Mapping[str, Any]) -> dict[str, float]:
-        """Retrieval among all clips of the split, both ways; texts that are the same count as one."""
+        """Retrieval among all clips of the split, both ways, and their contrast; none depends on batches.
+
+        In retrieval texts that are the same count as one. In ``contrast``, the loss that weighs most with all clips of
+        the split as one batch, they are negatives of each other, as in training.
+        """
+        hp = self.hparams
         video, text = (Ragged.pack([clip[side] for clip in kept.values()]).padded() for side in (0, 1))
         with torch.no_grad():
             z_v2t, z_t2v = self._similarity(*video, *text)
+            scale = self.network.scales()[self._main].cpu()
+            contrast = clcl_loss(z_v2t, z_t2v, scale, alpha=hp["alpha"], direction=hp["direction"])
         similarity = (0.5 * (z_v2t + z_t2v)).numpy()
-        return retrieval_scores(similarity, self.teacher.targets([clip[2] for clip in kept.values()]))
+        found = retrieval_scores(similarity, self.teacher.targets([clip[2] for clip in kept.values()]))
+        return {"contrast": contrast.item(), **found}
 
 
 def _pool(tokens: Tensor, mask: Tensor, how: str) -> Tensor:
@@ -255,6 +289,11 @@ class SAGE(SAGEModule):
         max_tokens: longest target of training, both ends counted; longer ones are cut.
         label_smoothing: of the cross-entropy.
         visual_embed_scale: factor of visual tokens as mBART reads them.
+        lora: low-rank updates of mBART's linear layers, by peft (extra ``lora``); nothing else of the mBART is trained.
+            ``{}`` has the defaults of `LoRA`: rank 16, alpha 32, dropout 0, targets q_proj and v_proj.
+        freeze: parts that are not trained: ``"visual"``, all up to the visual tokens, batch norm's statistics included;
+            ``"encoder"`` and ``"decoder"`` of the mBART, which then get no updates either; ``"embeddings"``, of its
+            tokens (and so its output) and positions. Their dropout goes on.
         attention: ``"sdpa"``, or ``"eager"``, which is faster on a CPU in bfloat16.
         checkpoint_gradients: compute mBART's layers again in the backward pass, which saves memory.
         optimizer: SGD with momentum 0.9 and weight decay 0.001 at 0.004.
@@ -277,6 +316,8 @@ class SAGE(SAGEModule):
         max_tokens: int = 256,
         label_smoothing: float = 0.2,
         visual_embed_scale: float = 1.0,
+        lora: LoRA | None = None,
+        freeze: list[Frozen] | None = None,
         attention: AttentionKind = "sdpa",
         checkpoint_gradients: bool = False,
         optimizer: OptimizerCallable = lambda p: torch.optim.SGD(p, lr=0.004, momentum=0.9, weight_decay=0.001),
@@ -290,6 +331,7 @@ class SAGE(SAGEModule):
                 "beam_size and max_new_tokens are at least 1, max_tokens 3, label_smoothing between 0 and 1",
                 found=f"{beam_size=}, {max_new_tokens=}, {max_tokens=}, {label_smoothing=}",
             )
+        check_trained(None if lora is None else LoRA.of(lora), freeze or ())
         if pretraining is not None and hp["stage2_init"] != "none" and hp["initialised_from"] is None:
             source = stage2_source(pretraining, hp["stage2_init"])
             hp["init_from"] = [source, *(hp["init_from"] or [])]  # of vocabularies the last one counts: the mBART's
@@ -316,6 +358,17 @@ class SAGE(SAGEModule):
     def load_pretrained(self) -> list[dict[str, str]]:
         """Weights of the folder that ``mbart`` names, if it names one."""
         return [] if self.weights is None else [load_mbart(self.network.seq2seq.mbart, self.weights, self.codec)]
+
+    def adapt(self) -> None:
+        """Freeze what ``freeze`` names and put LoRA beside the rest of mBART."""
+        hp, net = self.hparams, self.network
+        frozen = hp["freeze"] or ()
+        if "visual" in frozen:
+            net.visual.freeze()
+        net.seq2seq.freeze(*(part for part in frozen if part != "visual"))
+        if hp["lora"] is not None:
+            sides: list[Literal["encoder", "decoder"]] = [side for side in ("encoder", "decoder") if side in frozen]
+            net.seq2seq.add_lora(**vars(LoRA.of(hp["lora"])), without=sides)
 
     @property
     def network(self) -> SAGENet:
@@ -357,6 +410,27 @@ class SAGE(SAGEModule):
     def decoding_settings(self) -> dict[str, Any]:
         """Beam size, length penalty and longest output."""
         return {name: self.hparams[name] for name in ("beam_size", "length_penalty", "max_new_tokens")}
+
+
+def check_trained(lora: LoRA | None, freeze: Sequence[str]) -> None:
+    """Refuse to train nothing, or low-rank updates of nothing.
+
+    Raises:
+        UnknownNameError: there is no such part to freeze.
+        ConfigError: nothing is left to be trained, or LoRA has no place.
+    """
+    for part in freeze:
+        if part not in get_args(Frozen):
+            raise UnknownNameError("part to freeze", part, get_args(Frozen))
+    frozen = set(freeze)
+    if lora is not None and frozen >= {"encoder", "decoder"}:
+        raise ConfigError(
+            "LoRA has no place where encoder and decoder are frozen",
+            found=f"freeze={list(freeze)} and lora",
+            todo="leave both out of freeze: LoRA keeps mBART's own weights as they are; or leave lora out",
+        )
+    if lora is None and frozen == set(get_args(Frozen)):
+        raise ConfigError("everything is frozen, so nothing could be trained", found=f"freeze={list(freeze)}")
 
 
 def stage2_source(path: str, what: Literal["vle", "vle_te"]) -> dict[str, Any]:

@@ -204,7 +204,8 @@ class SAGEModule(SLTModule):
         plain: dict[str, Any] = {"codecs": {"text": codec.to_dict()}, "facts": asdict(facts), "initialised_from": []}
         model = cls(**{"profile": "code", **arguments, **plain})
         model.configure_model()
-        given, own = from_official(state, cls.__name__), model.state_dict()
+        given = from_official(state, cls.__name__)
+        own = {n: v for n, v in model.state_dict().items() if ".lora." not in n}  # these updates are ours
         wrong = sorted(set(given) ^ set(own)) + [n for n in own if n in given and own[n].shape != given[n].shape]
         if wrong:
             raise CheckpointMismatchError(
@@ -213,7 +214,7 @@ class SAGEModule(SLTModule):
                 expected=first_few([f"{n} {tuple(own[n].shape) if n in own else 'not there'}" for n in wrong]),
                 todo="pass the sizes that they were trained with, and their vocabulary",
             )
-        model.load_state_dict(given)
+        model.load_state_dict(given, strict=False)
         return model.eval()
 
     def to_official(self) -> dict[str, Tensor]:

@@ -118,6 +118,11 @@ class VisualEncoder(nn.Module):
         tokens: Ragged = self.tokens(Ragged(self.rows(values), rows.lengths), segments)
         return Ragged(self.mapper(tokens.values), tokens.lengths)
 
+    def freeze(self) -> None:
+        """Take it out of training, the statistics of batch norm included; dropout goes on in training mode."""
+        self.freeze_norm = True
+        self.requires_grad_(False).train(self.training)
+
     def train(self, mode: bool = True) -> Self:
         """As in torch; with ``freeze_norm`` batch norm stays as in evaluation."""
         super().train(mode)

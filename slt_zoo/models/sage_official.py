@@ -82,7 +82,7 @@ def to_official(state: Mapping[str, Tensor], stage: str) -> dict[str, Tensor]:
                 "the released code has no place for these weights",
                 found=name,
                 expected=", ".join(theirs),
-                todo="its layout is that of frames, segments, the mapper 'code' and a scale for each loss",
+                todo="it has frames, segments, the mapper 'code', a scale for each loss, and no LoRA",
             )
         named[theirs[ours] + name.removeprefix(ours)] = value
     return named

@@ -16,6 +16,7 @@ from slt_zoo.errors import ConfigError
 from slt_zoo.files import cache_folder
 from slt_zoo.layers.seq2seq import Seq2Seq
 from slt_zoo.text import SubwordCodec, TextCodec, codec_from_dict, pseudo_glosses
+from slt_zoo.text.codec import rule_of, seen
 from slt_zoo.text.mbart import MBartSizes, build_mbart, load_mbart, mbart_hash, sizes_of
 from slt_zoo.text.states import TextStates
 from slt_zoo.text.taggers import TaggerName
@@ -63,7 +64,8 @@ class TextTeacher:
 
     Args:
         source: a checkpoint of `TextPretraining`; the folder or hub name of an mBART; or sizes of a random one.
-        codec: its vocabulary.
+        codec: its vocabulary. Its rule of normalisation, if it has one, is for sentences: pseudo-glosses are made of
+            what it leaves of one, and then taken as they are.
         target: ``"sentence"``, or the ``"pseudo_gloss"`` of it, which falls back to the sentence where it is empty.
         language: of the texts, BCP 47.
         tagger: of pseudo-glosses.
@@ -80,7 +82,9 @@ class TextTeacher:
         tagger: TaggerName = "auto",
         max_tokens: int = 128,
     ) -> None:
-        self.source, self.codec, self.target = source, codec, target
+        self.rule = rule_of(codec.to_dict()) if target == "pseudo_gloss" else None
+        self.source, self.target = source, target
+        self.codec = codec if self.rule is None else codec_from_dict({**codec.to_dict(), "normaliser": None})
         self.language, self.tagger, self.max_tokens = language, tagger, max_tokens
         self.device = torch.device("cpu")
         self._seq2seq: Seq2Seq | None = None
@@ -99,8 +103,9 @@ class TextTeacher:
             return list(texts)
         new = sorted(set(texts) - self._said.keys())
         if new:
-            glosses = pseudo_glosses(new, self.language, tagger=self.tagger).glosses
-            self._said |= {text: " ".join(words) or text for text, words in zip(new, glosses, strict=True)}
+            read = [seen(self.rule, text) for text in new]
+            glosses = pseudo_glosses(read, self.language, tagger=self.tagger).glosses
+            self._said |= {text: " ".join(words) or own for text, own, words in zip(new, read, glosses, strict=True)}
         return [self._said[text] for text in texts]
 
     def __call__(self, texts: Sequence[str]) -> tuple[Ragged, Ragged]:

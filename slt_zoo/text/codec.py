@@ -12,7 +12,8 @@ from typing import Any, Literal, Protocol, Self, runtime_checkable
 import torch
 from torch import Tensor
 
-from slt_zoo.errors import VocabularyError
+from slt_zoo.errors import ConfigError, VocabularyError
+from slt_zoo.text.normalise import Normaliser
 from slt_zoo.types import Ragged
 
 __all__ = ["TextCodec", "WordCodec", "codec_from_dict"]
@@ -59,31 +60,44 @@ class WordCodec:
     Args:
         tokens: the vocabulary without the four special ids, in order.
         level: ``"word"`` splits at white space; ``"char"`` takes each character and drops white space.
+        normaliser: applied to each text that is encoded, undone in each that is decoded.
+
+    Raises:
+        VocabularyError: a token occurs twice.
+        ConfigError: characters with a ``final_stop`` that has a space, which could not be found again.
     """
 
     pad_id, unk_id, bos_id, eos_id = 0, 1, 2, 3
     num_special = 4
 
-    def __init__(self, tokens: Sequence[str], level: Level = "word") -> None:
+    def __init__(self, tokens: Sequence[str], level: Level = "word", *, normaliser: Normaliser | None = None) -> None:
         self.tokens, self.level, self.closed = list(tokens), level, level == "word"
+        self.normaliser = normaliser
+        if level == "char" and normaliser is not None and " " in normaliser.final_stop:
+            raise ConfigError(
+                "characters are written without spaces, so this final_stop would not be found again",
+                expected="a stop without a space",
+                found=repr(normaliser.final_stop),
+            )
         self._ids = {token: i for i, token in enumerate(self.tokens, self.num_special)}
         if len(self._ids) != len(self.tokens):
             twice = [t for t, n in Counter(self.tokens).items() if n > 1]
             raise VocabularyError("a vocabulary holds tokens twice", found=twice[:5])
 
     @classmethod
-    def fit(cls, texts: Iterable[str], level: Level = "word") -> Self:
-        """Build the vocabulary of ``texts``.
+    def fit(cls, texts: Iterable[str], level: Level = "word", *, normaliser: Normaliser | None = None) -> Self:
+        """Build the vocabulary of ``texts``, normalised where there is a rule.
 
         Raises:
             VocabularyError: there is not a single token.
         """
-        counts = Counter(token for text in texts for token in _split(text, level))
+        counts = Counter(token for text in texts for token in _split(seen(normaliser, text), level))
         if not counts:
             raise VocabularyError(
                 "there is no text to make a vocabulary of", todo="check that the training split has texts or glosses"
             )
-        return cls([token for token, _ in sorted(counts.items(), key=lambda item: (-item[1], item[0]))], level)
+        tokens = [token for token, _ in sorted(counts.items(), key=lambda item: (-item[1], item[0]))]
+        return cls(tokens, level, normaliser=normaliser)
 
     def __len__(self) -> int:
         return self.num_special + len(self.tokens)
@@ -93,14 +107,14 @@ class WordCodec:
         return Ragged.pack([torch.tensor(self._sequence(text, max_len), dtype=torch.int64) for text in texts])
 
     def _sequence(self, text: str, max_len: int | None) -> list[int]:
-        ids = [self._ids.get(token, self.unk_id) for token in _split(text, self.level)]
+        ids = [self._ids.get(token, self.unk_id) for token in self._tokens(text)]
         return [self.bos_id, *(ids if max_len is None else ids[: max_len - 2]), self.eos_id]
 
     def decode(self, ids: Tensor | Sequence[Sequence[int]]) -> list[str]:
         """Strings of ``(B, T)`` ids; UNK reads ``<unk>``."""
         rows = ids.tolist() if isinstance(ids, Tensor) else ids
         joint = " " if self.level == "word" else ""
-        return [joint.join(self._words(row)) for row in rows]
+        return [restored(self.normaliser, joint.join(self._words(row))) for row in rows]
 
     def _words(self, row: Sequence[int]) -> Iterable[str]:
         for i in row:
@@ -113,20 +127,43 @@ class WordCodec:
 
     def unknown(self, texts: Iterable[str]) -> Counter[str]:
         """Tokens outside the vocabulary, with their counts."""
-        return Counter(token for text in texts for token in _split(text, self.level) if token not in self._ids)
+        return Counter(token for text in texts for token in self._tokens(text) if token not in self._ids)
 
     def length(self, text: str) -> int:
         """Number of ids of a text with both ends."""
-        return len(_split(text, self.level)) + 2
+        return len(self._tokens(text)) + 2
+
+    def _tokens(self, text: str) -> list[str]:
+        return _split(seen(self.normaliser, text), self.level)
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain data: kind, level, tokens."""
-        return {"kind": "word", "level": self.level, "tokens": list(self.tokens)}
+        """Plain data: kind, level, tokens, and the rule of normalisation, where there is one."""
+        return {"kind": "word", "level": self.level, "tokens": list(self.tokens), **rule_data(self.normaliser)}
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Self:
         """Inverse of `to_dict`."""
-        return cls(data["tokens"], data["level"])
+        return cls(data["tokens"], data["level"], normaliser=rule_of(data))
+
+
+def seen(rule: Normaliser | None, text: str) -> str:
+    """What a model sees of a text."""
+    return text if rule is None else rule.apply(text)
+
+
+def restored(rule: Normaliser | None, text: str) -> str:
+    """A model's text in the form of references."""
+    return text if rule is None else rule.restore(text)
+
+
+def rule_data(rule: Normaliser | None) -> dict[str, Any]:
+    """What a codec's plain data say of its rule: nothing, where it has none."""
+    return {} if rule is None else {"normaliser": rule.to_dict()}
+
+
+def rule_of(data: Mapping[str, Any]) -> Normaliser | None:
+    """The inverse of `rule_data`."""
+    return None if data.get("normaliser") is None else Normaliser.from_dict(data["normaliser"])
 
 
 def _split(text: str, level: Level) -> list[str]:

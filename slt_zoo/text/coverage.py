@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from slt_zoo.errors import VocabularyError, first_few
 from slt_zoo.text.codec import TextCodec
+from slt_zoo.text.normalise import Normaliser
 
 if TYPE_CHECKING:
     from slt_zoo.text.subword import SubwordCodec
@@ -69,7 +70,8 @@ def check_reachable(codec: TextCodec, references: Mapping[str, Sequence[str]], *
     """Tell which parts of the references no output of the model can have.
 
     A codec with a closed list of words (``codec.closed``) has unknown words in every new text; they are counted in the
-    log. For any other codec an unknown piece is a character that its maker forgot, and training is refused.
+    log. For any other codec an unknown piece is a character that its maker forgot, and training is refused. References
+    that do not come back from the codec's rule of normalisation are counted in the log too.
 
     Args:
         codec: of the target.
@@ -79,7 +81,11 @@ def check_reachable(codec: TextCodec, references: Mapping[str, Sequence[str]], *
     Raises:
         VocabularyError: with the characters and how often they occur.
     """
+    rule: Normaliser | None = getattr(codec, "normaliser", None)
     for split, texts in references.items():
+        changed = 0 if rule is None else sum(not rule.restores(text) for text in texts)
+        if changed:
+            log.info("%s: %d of %d references do not come back from %s", split, changed, len(texts), rule)
         unknown = codec.unknown(texts)
         if not unknown:
             continue

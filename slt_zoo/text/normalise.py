@@ -1,8 +1,9 @@
 """What models see of a text, and the way back to what references are.
 
 The annotation's string is never changed: it stays in `slt_zoo.types.Sample`, and scores are taken against it. A model
-gets ``apply(text)``; what it writes goes through ``restore`` before it is scored. How strings are prepared for scores
-is another matter: `slt_zoo.metrics.preparation`.
+gets ``apply(text)``; what it writes goes through ``restore`` before it is scored. Codecs do both where they have a rule
+(``model.normalise_text`` in a recipe). How strings are prepared for scores is another matter:
+`slt_zoo.metrics.preparation`.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from typing import Any, Self
 
 from slt_zoo.errors import ConfigError
 
-__all__ = ["Normaliser"]
+__all__ = ["Normaliser", "TextRules", "check_rule"]
 
 _INVISIBLE = dict.fromkeys(map(ord, "\u200b\u2060\ufeff\u00ad"))
 """Zero-width space, word joiner, byte order mark, soft hyphen. The joiners U+200C and U+200D are letters' business."""
@@ -129,3 +130,62 @@ class Normaliser:
         if self._chinese:
             text = _SPACE_BESIDE_HAN.sub("", text)
         return _TO_HALF.sub(lambda sign: _HALF[sign[0]], text) if self.half_width else text
+
+
+@dataclass(frozen=True)
+class TextRules:
+    """Rules of a `Normaliser` whose language the data will tell, as recipes give them.
+
+    Attributes:
+        lower: see `Normaliser`.
+        half_width: likewise.
+        final_stop: likewise.
+    """
+
+    lower: bool = False
+    half_width: bool = False
+    final_stop: str = ""
+
+    @staticmethod
+    def of(given: TextRules | Mapping[str, Any], language: str) -> Normaliser:
+        """The rule of a language.
+
+        Args:
+            given: rules as such, or as plain data (a recipe's, a checkpoint's).
+            language: BCP 47.
+
+        Raises:
+            ConfigError: see `Normaliser`.
+        """
+        rules = asdict(given) if isinstance(given, TextRules) else given
+        return Normaliser.from_dict({**rules, "language": language})
+
+
+def check_rule(rule: Normaliser, codecs: Mapping[str, Mapping[str, Any]]) -> None:
+    """Refuse rules that the vocabulary of texts was not made with.
+
+    Args:
+        rule: that was asked for.
+        codecs: vocabularies as plain data, by name.
+
+    Raises:
+        ConfigError: there is no vocabulary of texts, or it has other rules.
+    """
+    if "text" not in codecs:
+        raise ConfigError(
+            "there are no texts to normalise: the model has no vocabulary of texts",
+            found=f"normalise_text, and vocabularies of {', '.join(codecs) or 'nothing'}",
+            todo="leave model.normalise_text out",
+        )
+    found = codecs["text"].get("normaliser")
+    if found != rule.to_dict():
+        raise ConfigError(
+            "the vocabulary, of an earlier phase or a checkpoint, was made with other rules for texts",
+            expected=f"normalise_text: {_told(rule.to_dict())}, as given here",
+            found=f"normalise_text: {_told(found)}, as there",
+            todo="give the same rules in all phases, or leave them out after the first: they come with the vocabulary",
+        )
+
+
+def _told(rule: Mapping[str, Any] | None) -> str:
+    return "none" if rule is None else ", ".join(f"{name}={value!r}" for name, value in rule.items())

@@ -24,7 +24,9 @@ import torch
 from torch import Tensor
 
 from slt_zoo.errors import UnknownNameError, VocabularyError
+from slt_zoo.text.codec import restored, rule_data, rule_of, seen
 from slt_zoo.text.folders import model_file
+from slt_zoo.text.normalise import Normaliser
 from slt_zoo.types import Ragged
 
 __all__ = ["MBART_LANGUAGES", "MODEL_FILE", "RECORD_FILE", "TRIMMED_MODEL_FILE", "SubwordCodec", "language_code"]
@@ -85,6 +87,7 @@ class SubwordCodec:
         language: whose text is written: a language code or a BCP 47 tag.
         languages: codes in the order of their rows.
         keep_ids: rows to keep, in their new order; the four control tokens first. None: all.
+        normaliser: applied to each text before the model cuts it, undone in each that is decoded.
 
     Raises:
         VocabularyError: the model is damaged or no model of mBART's kind, or the rows cannot be.
@@ -101,8 +104,9 @@ class SubwordCodec:
         *,
         languages: Sequence[str] = MBART_LANGUAGES,
         keep_ids: Sequence[int] | None = None,
+        normaliser: Normaliser | None = None,
     ) -> None:
-        self.model, self.languages = model, tuple(languages)
+        self.model, self.languages, self.normaliser = model, tuple(languages), normaliser
         self.keep_ids = None if keep_ids is None else [int(i) for i in keep_ids]
         self.language = language_code(language, self.languages)
         self._pieces = _processor(model)
@@ -150,6 +154,7 @@ class SubwordCodec:
         *,
         languages: Sequence[str] | None = None,
         kind: Literal["bpe", "unigram"] = "bpe",
+        normaliser: Normaliser | None = None,
     ) -> Self:
         """Train a model on text. The same texts in any order give the same bytes; every character gets a row.
 
@@ -160,6 +165,7 @@ class SubwordCodec:
             languages: codes that get rows; the language alone by default.
             kind: merges (``"bpe"``) or a unigram model. The second leaves out what its statistics do not carry: a few
                 hundred sentences give hardly more than characters.
+            normaliser: applied to the texts, and the codec's from then on.
 
         Raises:
             VocabularyError: there is no text, or fewer ids than characters.
@@ -168,15 +174,20 @@ class SubwordCodec:
             known = {code.split("_")[0]: code for code in MBART_LANGUAGES}
             languages = [known.get(language, language)]
         special = 2 + len(languages)
-        model = _train(texts, vocabulary - special, kind, special)
-        codec = cls(model, language, languages=languages)
+        model = _train((seen(normaliser, text) for text in texts), vocabulary - special, kind, special)
+        codec = cls(model, language, languages=languages, normaliser=normaliser)
         if len(codec) < vocabulary:
             log.info("the text gives %d sub-word ids, fewer than the %d asked for", len(codec), vocabulary)
         return codec
 
     @classmethod
     def from_pretrained(
-        cls, source: str | Path, language: str, *, keep_ids: Sequence[int] | None = None
+        cls,
+        source: str | Path,
+        language: str,
+        *,
+        keep_ids: Sequence[int] | None = None,
+        normaliser: Normaliser | None = None,
     ) -> SubwordCodec:
         """The tokenizer of an mBART folder, published or trimmed by `slt_zoo.text.trim`.
 
@@ -184,6 +195,7 @@ class SubwordCodec:
             source: folder or hub name with ``config.json`` and the SentencePiece model.
             language: whose text is written.
             keep_ids: rows to keep of an untrimmed folder.
+            normaliser: see the class.
 
         Raises:
             ConfigError: files are missing.
@@ -207,6 +219,7 @@ class SubwordCodec:
                 found=f"vocab_size {size}",
                 todo="use facebook/mbart-large-cc25" if fifty else "get the whole folder again from where it is from",
             )
+        codec.normaliser = normaliser
         return codec if keep_ids is None else codec.trimmed(keep_ids)
 
     def trimmed(self, rows: Sequence[int]) -> SubwordCodec:
@@ -217,14 +230,16 @@ class SubwordCodec:
         """
         self._check_rows(rows, len(self))
         kept = list(rows) if self.keep_ids is None else [self.keep_ids[i] for i in rows]
-        return SubwordCodec(self.model, self.language, languages=self.languages, keep_ids=kept)
+        return SubwordCodec(
+            self.model, self.language, languages=self.languages, keep_ids=kept, normaliser=self.normaliser
+        )
 
     def __len__(self) -> int:
         return len(self.tokens)
 
     def subwords(self, text: str) -> list[int]:
         """Ids of a text without specials; `unk_id` for what has no row."""
-        return [self._row_of_piece[i] for i in self._pieces.encode(tidy(text))]
+        return [self._row_of_piece[i] for i in self._pieces.encode(tidy(seen(self.normaliser, text)))]
 
     def encode(self, texts: Sequence[str], *, max_len: int | None = None) -> Ragged:
         """``language sub-words </s>`` of each text, the decoder's sequence; ``max_len`` counts both ends."""
@@ -250,7 +265,8 @@ class SubwordCodec:
     def decode(self, ids: Tensor | Sequence[Sequence[int]]) -> list[str]:
         """Strings of ``(B, T)`` ids; specials vanish, nothing after the first ``</s>`` counts, UNK reads ``<unk>``."""
         rows = ids.tolist() if isinstance(ids, Tensor) else ids
-        return [" ".join("".join(self._strings(row)).replace(SPACE, " ").split()) for row in rows]
+        texts = (" ".join("".join(self._strings(row)).replace(SPACE, " ").split()) for row in rows)
+        return [restored(self.normaliser, text) for text in texts]
 
     def _strings(self, row: Sequence[int]) -> Iterable[str]:
         for i in row:
@@ -267,12 +283,21 @@ class SubwordCodec:
         A sub-word without a row is not among them where others can spell it; `slt_zoo.text.coverage` counts those.
         """
         found: Counter[str] = Counter()
-        for text in map(tidy, texts):
+        for text in (tidy(seen(self.normaliser, text)) for text in texts):
             if SPACE in text:  # stands for a space inside the model, and comes back as one
                 found[SPACE] += text.count(SPACE)
-            if self.unk_id in self.subwords(text):
+            if self.unk_id in self.subwords(text):  # applied twice, a rule does what it does once
                 found.update(self._not_spelt(self._pieces.normalize(text)))
         return found
+
+    def characters(self, texts: Iterable[str]) -> list[int]:
+        """Rows of single characters that texts hold, in the order of the texts: with them any word can be spelt.
+
+        Characters are those after the model's normalisation; one without a row of its own is left out.
+        """
+        content, _ = self._content
+        signs = dict.fromkeys(c for text in texts for c in self._pieces.normalize(tidy(seen(self.normaliser, text))))
+        return [self.tokens.index(sign) for sign in signs if sign in content]
 
     @cached_property
     def _content(self) -> tuple[frozenset[str], int]:
@@ -297,7 +322,7 @@ class SubwordCodec:
         return [text[i].replace(SPACE, " ") for i in sorted(left) if text[i] != SPACE or i + 1 not in left]
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain data: kind, the model as base64 of its compressed bytes, language, languages, rows."""
+        """Plain data: kind, the model as base64 of its compressed bytes, language, languages, rows, rule if any."""
         packed = base64.b64encode(zlib.compress(self.model, 9)).decode("ascii")
         return {
             "kind": "subword",
@@ -305,6 +330,7 @@ class SubwordCodec:
             "language": self.language,
             "languages": list(self.languages),
             "keep_ids": self.keep_ids,
+            **rule_data(self.normaliser),
         }
 
     @classmethod
@@ -319,7 +345,7 @@ class SubwordCodec:
             model = zlib.decompress(base64.b64decode(packed, validate=True))
         except (KeyError, binascii.Error, zlib.error) as cause:
             raise VocabularyError("the sub-words of a checkpoint are damaged", found=repr(cause)) from cause
-        return cls(model, language, languages=languages, keep_ids=rows)
+        return cls(model, language, languages=languages, keep_ids=rows, normaliser=rule_of(data))
 
 
 def tidy(text: str) -> str:

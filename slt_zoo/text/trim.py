@@ -43,11 +43,13 @@ class TrimText:
         keep: texts whose sub-words are kept, in order.
         references: of each split; the trimmed vocabulary must be able to write them.
         note: where the texts are from, plain data for the record.
+        spell: texts whose characters keep rows of their own too, so that they can be written in any word.
     """
 
     keep: Sequence[str]
     references: Mapping[str, Sequence[str]]
     note: Mapping[str, Any] = field(default_factory=dict)
+    spell: Sequence[str] = ()
 
 
 @dataclass(frozen=True)
@@ -67,8 +69,14 @@ class Trimmed:
     coverage: Mapping[str, Coverage]
 
 
-def layout_rows(codec: SubwordCodec, texts: Iterable[str], layout: Layout) -> list[int]:
+def layout_rows(codec: SubwordCodec, texts: Iterable[str], layout: Layout, *, spell: Iterable[str] = ()) -> list[int]:
     """Rows of a codec that texts use, and its special ones, in the order of a layout.
+
+    Args:
+        codec: the whole one.
+        texts: whose sub-words are kept.
+        layout: the order.
+        spell: texts whose single characters are kept besides.
 
     Raises:
         UnknownNameError: no such layout.
@@ -79,6 +87,7 @@ def layout_rows(codec: SubwordCodec, texts: Iterable[str], layout: Layout) -> li
     used = list(dict.fromkeys(i for text in texts for i in codec.subwords(text) if i != codec.unk_id))
     if not used:
         raise VocabularyError("there is no text to trim to", todo="check that the splits read have texts")
+    used = list(dict.fromkeys([*used, *codec.characters(spell)]))
     control, languages = [0, 1, 2, 3], list(codec.language_ids.values())
     if layout == "cv_slt":
         return [*control, *languages, codec.mask_id, *used]
@@ -112,7 +121,7 @@ def trim(
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise ConfigError("the folder for the trimmed model is there already", where=out, todo="name a new one")
     codec = SubwordCodec.from_pretrained(source, "en_XX")  # the language does not matter here
-    rows = layout_rows(codec, text.keep, layout)
+    rows = layout_rows(codec, text.keep, layout, spell=text.spell)
     small = codec.trimmed(rows)
     coverage = {split: Coverage.of(small, texts) for split, texts in text.references.items()}
     _refuse_unwritable(coverage, codec, text, allow=allow_unreachable)
@@ -162,7 +171,7 @@ def _refuse_unwritable(coverage: Mapping[str, Coverage], codec: SubwordCodec, te
     more = (
         ""
         if all(c in never for signs in lost.values() for c in signs)
-        else ("give text that holds them (--extra-text FILE), read more splits (--splits), or ")
+        else ("give a text of them (--extra-text FILE), read more splits (--splits), or ")
     )
     raise VocabularyError(
         "references hold characters that the trimmed vocabulary cannot write: no output can then be right",

@@ -74,6 +74,7 @@ def test_what_is_read(words, tmp_path, capsys):
     assert list(found["text"]["extra_text_sha256"]) == ["more.txt"] and found["layout"] == "cv_slt"
     assert all(c["without_row"] == 0 for c in found["coverage"].values())
     assert small[4] == "ar_AR" and small[29] == "<mask>" and any("ß" in token for token in small[30:])
+    assert {"z", "q", "ß"} <= set(small), "each character of more.txt by itself"
 
 
 def test_unreachable_characters_are_refused(words, root, tmp_path, capsys):

@@ -48,8 +48,9 @@ def fit(root: str, *more: str) -> int:
 RUN = Path("runs/sign_attention/synthetic_gloss/translate")
 
 
-def test_a_run_folder_holds_the_whole_run(root, capsys):
+def test_a_run_folder_holds_the_whole_run(root, capsys, caplog):
     assert fit(root) == 0
+    assert "weights_only" not in caplog.text, "each checkpoint says what it holds"
     assert {p.name for p in RUN.iterdir()} >= {"config.yaml", "best.ckpt", "last.ckpt", "metrics.csv", "predictions"}
     config = yaml.safe_load((RUN / "config.yaml").read_text())
     assert config["model"]["init_args"]["d_model"] == 16, "the overlay's size"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import Any, ClassVar
 
 import pytest
@@ -350,6 +351,46 @@ def test_every_tokenization_and_loss_trains(tokenization, loss, simulated):
     losses = model.losses(next(iter(data.loader("train", training=True))))
     losses.total.backward()
     assert losses.total.isfinite() and all(p.grad is not None for p in model.net.visual.parameters())
+
+
+def test_the_contrast_of_a_split_does_not_depend_on_its_batches(simulated, tmp_path):
+    contract, found = TestPretraining(), []
+    for size in (1, 3, 4):
+        data = contract.make_data(simulated, eval_batch_size=size)
+        torch.manual_seed(0)
+        model = contract.make_model(alpha=0.3).prepare(data)
+        trainer = quick_trainer(tmp_path)
+        trainer.validate(model, datamodule=data, verbose=False)
+        found.append({name: value.item() for name, value in trainer.callback_metrics.items()})
+    assert [f["dev/contrast"] for f in found] == pytest.approx([found[2]["dev/contrast"]] * 3, abs=1e-5)
+    assert found[2]["dev/contrast"] == pytest.approx(found[2]["dev/loss_ce"], abs=1e-5), "one batch is the split"
+    assert found[0]["dev/loss_ce"] == 0 < found[0]["dev/contrast"]
+
+
+@pytest.mark.parametrize("weighs", [{"beta": 0.2}, {"dual_supervision": False}, {"te_layers": 0}], ids=str)
+def test_the_contrast_of_a_split_is_the_loss_that_weighs_most(weighs, simulated, tmp_path):
+    contract = TestPretraining()
+    data = contract.make_data(simulated, eval_batch_size=4)
+    trainer = quick_trainer(tmp_path)
+    trainer.validate(contract.make_model(**weighs).prepare(data), datamodule=data, verbose=False)
+    name = "dev/loss_ce" if "te_layers" in weighs else "dev/loss_hs"
+    found = {name: value.item() for name, value in trainer.callback_metrics.items()}
+    assert found["dev/contrast"] == pytest.approx(found[name], abs=1e-5)
+
+
+@pytest.mark.parametrize("size", ["batch_size", "frames_per_batch"])
+def test_accumulation_that_adds_no_negatives_is_told_once(size, simulated, tmp_path):
+    contract = TestPretraining()
+    data = contract.make_data(simulated, batch_size=2, frames_per_batch=100 if size == "frames_per_batch" else None)
+    for batches in (1, 4):
+        trainer = quick_trainer(tmp_path, max_epochs=2, limit_val_batches=0, accumulate_grad_batches=batches)
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            trainer.fit(contract.make_model(), datamodule=data)
+        told = [str(w.message) for w in caught if "adds no negatives" in str(w.message)]
+        assert len(told) == (batches > 1)
+    more = "data.batch_size=8" if size == "batch_size" else "data.frames_per_batch=400"
+    assert more in told[0] and "model.clips_at_a_time=2" in told[0]
 
 
 def test_retrieval_of_a_split_is_logged(simulated, tmp_path):

@@ -203,6 +203,18 @@ def test_characters_that_could_never_be_written(tmp_path, whole, caplog):
     assert made.coverage["dev"].without_row > 0
 
 
+@pytest.mark.parametrize("layout", ["gfslt", "cv_slt"])
+def test_a_character_alone_can_be_kept_for_any_word(tmp_path, whole, layout):
+    """As text it is kept inside longer sub-words, or at the begin of a word alone."""
+    dev = ["im nordenf", "in fosten"]
+    plain = trim(whole, tmp_path / "plain", TrimText(TRAIN, {"train": TRAIN}), layout=layout)
+    assert plain.codec.unknown(dev)["f"] == 2
+    text = TrimText(TRAIN, {"train": TRAIN, "dev": dev}, spell=["fenriosd", "t mqf"])
+    made = trim(whole, tmp_path / "small", text, layout=layout)
+    assert not made.codec.unknown(dev) and made.codec.tokens.count("f") == 1
+    assert set(made.codec.tokens) - set(plain.codec.tokens) <= set("fenriosdtm\u2581"), "q has no row"
+
+
 def test_a_folder_that_is_there_stays(tmp_path, whole, text):
     out = tmp_path / "small"
     out.mkdir()

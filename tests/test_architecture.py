@@ -152,7 +152,7 @@ def test_rooms_below_the_models_do_without_lightning(name):
     assert not lightning
 
 
-OF_ALL_PAPERS = {f"slt_zoo.models.{part}" for part in ("base", "evaluation")}
+OF_ALL_PAPERS = {f"slt_zoo.models.{part}" for part in ("base", "evaluation", "translator")}
 
 
 def test_papers_and_corpora_stand_alone():

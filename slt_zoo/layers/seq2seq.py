@@ -16,7 +16,7 @@ from slt_zoo.layers.lora import LoRA, inject_lora
 if TYPE_CHECKING:
     from transformers import MBartForConditionalGeneration
 
-__all__ = ["Seq2Seq", "Seq2SeqAttention"]
+__all__ = ["Seq2Seq", "Seq2SeqAttention", "TranslationNet"]
 
 Part = Literal["all", "encoder", "decoder", "embeddings"]
 
@@ -256,3 +256,24 @@ class Seq2Seq(nn.Module):
                 found=length,
                 todo="cut it, or take an mBART with more positions (max_positions of its sizes)",
             )
+
+
+class TranslationNet(nn.Module):
+    """A network whose encoder gives memory and mask, and whose mBART writes from them.
+
+    Args:
+        seq2seq: the mBART, under the name that every phase gives it.
+    """
+
+    def __init__(self, seq2seq: Seq2Seq) -> None:
+        super().__init__()
+        self.seq2seq = seq2seq
+
+    def encode(self, *sources: Any) -> tuple[Tensor, Tensor]:
+        """Memory ``(B, N, D)`` and its mask ``(B, N)``, True = valid, of what a model reads of a batch."""
+        raise NotImplementedError
+
+    def forward(self, *sources: Any) -> Tensor:
+        """Teacher-forced logits ``(B, L, V)``; decoder ids ``(B, L)`` come last."""
+        memory, mask = self.encode(*sources[:-1])
+        return self.seq2seq.decode(memory, mask, sources[-1])

@@ -12,34 +12,29 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, replace
 from functools import cached_property
-from typing import Any, Literal, cast, get_args
+from typing import Any, Literal, cast
 
 import torch
 from lightning.pytorch.cli import OptimizerCallable
 from lightning.pytorch.utilities import rank_zero_warn
 from torch import Tensor
 
-from slt_zoo.errors import ConfigError, UnknownNameError
-from slt_zoo.layers.lora import LoRA
-from slt_zoo.layers.seq2seq import Seq2Seq
+from slt_zoo.errors import ConfigError
 from slt_zoo.losses import (
     clcl_loss,
     clcl_similarity,
     gather_rows,
     gather_sequences,
-    teacher_forcing,
-    token_accuracy,
-    token_cross_entropy,
 )
 from slt_zoo.losses.contrastive import Direction
 from slt_zoo.metrics.retrieval import retrieval_scores
 from slt_zoo.models.sage_module import SAGEModule
 from slt_zoo.models.sage_net import ContextEncoder, SAGENet, SAGEPretrainingNet
 from slt_zoo.models.sage_text import TextTarget, TextTeacher, teacher_codec
+from slt_zoo.models.translator import MBartModule
 from slt_zoo.text import TextCodec
-from slt_zoo.text.mbart import AttentionKind, MBartSizes, build_mbart, load_mbart, sizes_of
+from slt_zoo.text.mbart import MBartSizes, sizes_of
 from slt_zoo.text.taggers import TaggerName
 from slt_zoo.types import (
     Batch,
@@ -185,7 +180,7 @@ class SAGEPretraining(SAGEModule):
         batches = self.trainer.accumulate_grad_batches  # a callback may change it from epoch to epoch
         if batches > 1 and not self._told_of_accumulation:
             self._told_of_accumulation = True
-            data = self._data()
+            data = self.data()
             size = "batch_size" if data.frames_per_batch is None else "frames_per_batch"
             rank_zero_warn(
                 f"trainer.accumulate_grad_batches={batches} adds no negatives: each clip is contrasted with the texts "
@@ -272,165 +267,51 @@ def _pool(tokens: Tensor, mask: Tensor, how: str) -> Tensor:
     return torch.nn.functional.normalize(mean, dim=-1)
 
 
-class SAGE(SAGEModule):
+class SAGE(SAGEModule, MBartModule):
     """Stage 2 of SAGE (arXiv 2507.09266): visual tokens of sign segments to the sentence, by mBART.
 
     Args:
-        mbart: the folder or hub name of an mBART, with its tokenizer; or sizes of a random one, which weights of
-            `TextPretraining` fill (``init_from``).
-        vocabulary: sub-words at most, where the mBART is random and no earlier phase brings a vocabulary.
         pretraining: checkpoint of `SAGEPretraining` to start from; None: see ``stage2_init``.
         stage2_init: what of it: ``"vle"``: the visual encoder; ``"vle_te"``: TE as well, as mBART's encoder (of the
             same sizes); ``"none"``: nothing.
-        dropout: of the mBART; None: its own.
-        beam_size: 1: greedy.
-        length_penalty: of the beam.
-        max_new_tokens: longest output.
-        max_tokens: longest target of training, both ends counted; longer ones are cut.
-        label_smoothing: of the cross-entropy.
         visual_embed_scale: factor of visual tokens as mBART reads them.
-        lora: low-rank updates of mBART's linear layers, by peft (extra ``lora``); nothing else of the mBART is trained.
-            ``{}`` has the defaults of `LoRA`: rank 16, alpha 32, dropout 0, targets q_proj and v_proj.
-        freeze: parts that are not trained: ``"visual"``, all up to the visual tokens, batch norm's statistics included;
-            ``"encoder"`` and ``"decoder"`` of the mBART, which then get no updates either; ``"embeddings"``, of its
-            tokens (and so its output) and positions. Their dropout goes on.
-        attention: ``"sdpa"``, or ``"eager"``, which is faster on a CPU in bfloat16.
-        checkpoint_gradients: compute mBART's layers again in the backward pass, which saves memory.
         optimizer: SGD with momentum 0.9 and weight decay 0.001 at 0.004.
-        base: arguments of what both stages share, and of `SLTModule`.
+        base: arguments of what both stages share, of `MBartModule` and of `SLTModule`.
     """
-
-    recorded = ("mbart",)
 
     def __init__(
         self,
         *,
-        mbart: str | MBartSizes,
-        vocabulary: int = 2000,
         pretraining: str | None = None,
         stage2_init: Literal["vle", "vle_te", "none"] | None = None,
-        dropout: float | None = 0.1,
-        beam_size: int = 4,
-        length_penalty: float = 1.0,
-        max_new_tokens: int = 150,
-        max_tokens: int = 256,
-        label_smoothing: float = 0.2,
         visual_embed_scale: float = 1.0,
-        lora: LoRA | None = None,
-        freeze: list[Frozen] | None = None,
-        attention: AttentionKind = "sdpa",
-        checkpoint_gradients: bool = False,
         optimizer: OptimizerCallable = lambda p: torch.optim.SGD(p, lr=0.004, momentum=0.9, weight_decay=0.001),
         **base: Any,
     ) -> None:
         super().__init__(optimizer=optimizer, **base)
-        self.weights = mbart if isinstance(mbart, str) else None
         hp = self.hparams
-        if beam_size < 1 or max_new_tokens < 1 or max_tokens < 3 or not 0 <= label_smoothing <= 1:
-            raise ConfigError(
-                "beam_size and max_new_tokens are at least 1, max_tokens 3, label_smoothing between 0 and 1",
-                found=f"{beam_size=}, {max_new_tokens=}, {max_tokens=}, {label_smoothing=}",
-            )
-        check_trained(None if lora is None else LoRA.of(lora), freeze or ())
         if pretraining is not None and hp["stage2_init"] != "none" and hp["initialised_from"] is None:
             source = stage2_source(pretraining, hp["stage2_init"])
             hp["init_from"] = [source, *(hp["init_from"] or [])]  # of vocabularies the last one counts: the mBART's
 
     def build(self) -> SAGENet:
-        """Visual encoder and mBART for the vocabulary; its sizes are recorded, wherever they came from."""
+        """Visual encoder and mBART."""
         hp = self.hparams
-        sizes = sizes_of(hp["mbart"])
-        if hp["dropout"] is not None:
-            sizes = replace(sizes, dropout=hp["dropout"])
-        if sizes.d_model != hp["width"]:
-            raise ConfigError(
-                "visual tokens and mBART have different widths",
-                expected=f"model.width={sizes.d_model}, as the mBART",
-                found=f"model.width={hp['width']}",
-            )
-        hp["mbart"] = asdict(sizes)
-        mbart = build_mbart(sizes, self.codec, attention=hp["attention"])
-        seq2seq = Seq2Seq(mbart, scale_embeddings=hp["visual_embed_scale"])
-        if hp["checkpoint_gradients"]:
-            seq2seq.checkpoint_gradients()
+        seq2seq = self.make_seq2seq(hp["width"], hp["visual_embed_scale"])
         return SAGENet(self.visual_encoder(), seq2seq)
-
-    def load_pretrained(self) -> list[dict[str, str]]:
-        """Weights of the folder that ``mbart`` names, if it names one."""
-        return [] if self.weights is None else [load_mbart(self.network.seq2seq.mbart, self.weights, self.codec)]
-
-    def adapt(self) -> None:
-        """Freeze what ``freeze`` names and put LoRA beside the rest of mBART."""
-        hp, net = self.hparams, self.network
-        frozen = hp["freeze"] or ()
-        if "visual" in frozen:
-            net.visual.freeze()
-        net.seq2seq.freeze(*(part for part in frozen if part != "visual"))
-        if hp["lora"] is not None:
-            sides: list[Literal["encoder", "decoder"]] = [side for side in ("encoder", "decoder") if side in frozen]
-            net.seq2seq.add_lora(**vars(LoRA.of(hp["lora"])), without=sides)
 
     @property
     def network(self) -> SAGENet:
         """The network, with its type."""
         return cast(SAGENet, self.net)
 
-    @property
-    def codec(self) -> TextCodec:
-        """Vocabulary of the sentences."""
-        return self.codecs["text"]
+    def sources(self, batch: Batch) -> tuple[Ragged, Ragged]:
+        """Rows of the clips, and their segments."""
+        return self.rows_of(batch)
 
-    def make_codecs(self, samples: Sequence[Sample]) -> dict[str, TextCodec]:
-        """MBART's vocabulary, or sub-words of the training sentences; an earlier phase's takes their place."""
-        texts, language = [s.text for s in samples], samples[0].language
-        return {"text": teacher_codec(self.weights or MBartSizes(), texts, language, self.hparams["vocabulary"])}
-
-    def losses(self, batch: Batch) -> Losses:
-        """Cross-entropy over all targets, to the language's token behind the end (section 3.5), and the right share."""
-        hp = self.hparams
-        ids = self.codec.encode(batch.text, max_len=hp["max_tokens"]).to(self.device)
-        read, truth = teacher_forcing(ids, rotate=True)
-        logits = self.net(*self.rows_of(batch), read.padded(self.codec.pad_id)[0])
-        total, count = token_cross_entropy(logits, truth, label_smoothing=hp["label_smoothing"])
-        accuracy = token_accuracy(logits, truth, rotated=True)
-        return Losses(self.mean(total, count), {"token_accuracy": accuracy}, count=len(truth.values))
-
-    def translate(self, batch: Batch) -> list[str]:
-        """Beam search from the language's token on (section 4)."""
-        hp = self.hparams
-        ids = self.network.seq2seq.search(
-            *self.network.encode(*self.rows_of(batch)),
-            start_id=self.codec.bos_id,
-            num_beams=hp["beam_size"],
-            max_new_tokens=hp["max_new_tokens"],
-            length_penalty=hp["length_penalty"],
-        )
-        return self.codec.decode(ids)
-
-    def decoding_settings(self) -> dict[str, Any]:
-        """Beam size, length penalty and longest output."""
-        return {name: self.hparams[name] for name in ("beam_size", "length_penalty", "max_new_tokens")}
-
-
-def check_trained(lora: LoRA | None, freeze: Sequence[str]) -> None:
-    """Refuse to train nothing, or low-rank updates of nothing.
-
-    Raises:
-        UnknownNameError: there is no such part to freeze.
-        ConfigError: nothing is left to be trained, or LoRA has no place.
-    """
-    for part in freeze:
-        if part not in get_args(Frozen):
-            raise UnknownNameError("part to freeze", part, get_args(Frozen))
-    frozen = set(freeze)
-    if lora is not None and frozen >= {"encoder", "decoder"}:
-        raise ConfigError(
-            "LoRA has no place where encoder and decoder are frozen",
-            found=f"freeze={list(freeze)} and lora",
-            todo="leave both out of freeze: LoRA keeps mBART's own weights as they are; or leave lora out",
-        )
-    if lora is None and frozen == set(get_args(Frozen)):
-        raise ConfigError("everything is frozen, so nothing could be trained", found=f"freeze={list(freeze)}")
+    def freeze_visual(self) -> None:
+        """Take all up to the visual tokens out of training."""
+        self.network.visual.freeze()
 
 
 def stage2_source(path: str, what: Literal["vle", "vle_te"]) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from torch.utils.checkpoint import checkpoint
 
 from slt_zoo.errors import ConfigError, MediaError
 from slt_zoo.layers.frame_encoder import FrameEncoder
-from slt_zoo.layers.seq2seq import Seq2Seq
+from slt_zoo.layers.seq2seq import Seq2Seq, TranslationNet
 from slt_zoo.layers.visual_tokens import FrameTokens, MaxPoolTokens, SegmentTokens
 from slt_zoo.losses import LogitScale
 from slt_zoo.types import Ragged
@@ -216,7 +216,7 @@ class ContextEncoder(nn.Module):
         return states
 
 
-class SAGENet(nn.Module):
+class SAGENet(TranslationNet):
     """Stage 2: visual tokens to the sentence.
 
     Args:
@@ -225,19 +225,14 @@ class SAGENet(nn.Module):
     """
 
     def __init__(self, visual: VisualEncoder, seq2seq: Seq2Seq) -> None:
-        super().__init__()
-        self.visual, self.seq2seq = visual, seq2seq
+        super().__init__(seq2seq)
+        self.visual = visual
 
     def encode(self, rows: Ragged, segments: Ragged) -> tuple[Tensor, Tensor]:
         """Memory ``(B, N, D)`` and its mask ``(B, N)``."""
         tokens, mask = self.visual(rows, segments).padded()
         check_positions(mask, int(self.seq2seq.mbart.config.max_position_embeddings))
         return self.seq2seq.encode(tokens, mask), mask
-
-    def forward(self, rows: Ragged, segments: Ragged, decoder_ids: Tensor) -> Tensor:
-        """Teacher-forced logits ``(B, L, V)``."""
-        memory, mask = self.encode(rows, segments)
-        return self.seq2seq.decode(memory, mask, decoder_ids)
 
 
 class SAGEPretrainingNet(nn.Module):

@@ -75,11 +75,11 @@ def test_no_medium_is_needed(data, simulated, tmp_path):
 
 def test_the_encoder_reads_tokens_end_and_language(data):
     model, batch = make(data), dev_batch(data)
-    ids, mask = model._source(batch, noised=False)
+    ids, mask = model._sentences(batch, noised=False)
     assert isinstance(model.codec, SubwordCodec)
     expected = [row.tolist() for row in model.codec.encode_source(batch.text).split()]
     assert [row[valid].tolist() for row, valid in zip(ids, mask, strict=True)] == expected
-    noised, noised_mask = model._source(batch, noised=True)
+    noised, noised_mask = model._sentences(batch, noised=True)
     assert [row[valid][-2:].tolist() for row, valid in zip(noised, noised_mask, strict=True)] == [
         [model.codec.eos_id, model.codec.bos_id]
     ] * 4
@@ -89,7 +89,7 @@ def test_noise_of_an_evaluation_depends_on_the_id_and_of_training_on_the_epoch(d
     model, batch = make(data, drop=0.3, mask=0.3, swap=0.3), dev_batch(data)
 
     def read() -> list[list[int]]:
-        ids, mask = model._source(batch, noised=True)
+        ids, mask = model._sentences(batch, noised=True)
         return [row[valid].tolist() for row, valid in zip(ids, mask, strict=True)]
 
     first = read()
@@ -103,7 +103,7 @@ def test_noise_of_an_evaluation_depends_on_the_id_and_of_training_on_the_epoch(d
         assert epochs[-1] == read()
     assert len({str(found) for found in (first, *epochs)}) == 3
     other = make(data, drop=0.3, mask=0.3, swap=0.3, noise_seed=1)
-    ids, mask = other._source(batch, noised=True)
+    ids, mask = other._sentences(batch, noised=True)
     assert [row[valid].tolist() for row, valid in zip(ids, mask, strict=True)] != first
 
 

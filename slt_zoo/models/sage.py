@@ -185,7 +185,7 @@ class SAGEPretraining(SAGEModule):
         batches = self.trainer.accumulate_grad_batches  # a callback may change it from epoch to epoch
         if batches > 1 and not self._told_of_accumulation:
             self._told_of_accumulation = True
-            data = self._data()
+            data = self.data()
             size = "batch_size" if data.frames_per_batch is None else "frames_per_batch"
             rank_zero_warn(
                 f"trainer.accumulate_grad_batches={batches} adds no negatives: each clip is contrasted with the texts "

@@ -51,7 +51,9 @@ def _parse(words: Sequence[str]) -> argparse.Namespace:
         "--read", type=int, default=10, metavar="N", help="media to open in each split and kind; -1: all (%(default)s)"
     )
     parser.add_argument(
-        "--tokenizer", metavar="DIR", help="folder with a sentencepiece model: which texts can it not write?"
+        "--tokenizer",
+        metavar="DIR",
+        help="folder with a sentencepiece model, or a trimmed mBART: which texts can it not write?",
     )
     parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
     return parser.parse_args(words)

@@ -12,7 +12,7 @@ from typing import Any
 from slt_zoo.data.base import SLTDataModule
 from slt_zoo.data.checks import has_odd_spaces, is_empty, report_texts, shared_texts
 from slt_zoo.data.examine_media import look_at_media
-from slt_zoo.data.examine_tokenizer import load_pieces, unwritable
+from slt_zoo.data.examine_tokenizer import load_tokenizer
 from slt_zoo.data.manifest import Manifest
 from slt_zoo.data.published import differences, version_of
 from slt_zoo.data.questions import QuestionCorpus
@@ -77,13 +77,14 @@ def examine(
         read: media files to open in each split and kind, spread evenly; -1: all. Opening finds what cannot be read
             (three frames are decoded) and frame counts other than annotated. Whether media are there, and whether
             segments lie within their videos, is looked at for all samples.
-        tokenizer: folder of a tokenizer with a sentencepiece model: which texts it cannot write.
+        tokenizer: folder of a tokenizer with a sentencepiece model, or of a trimmed mBART: which texts it cannot write.
 
     Raises:
         ConfigError: no such tokenizer.
+        VocabularyError: a trimmed one is damaged.
     """
     result = Examination(data.corpus, str(data.root))
-    pieces = None if tokenizer is None else load_pieces(tokenizer)
+    known = None if tokenizer is None else load_tokenizer(tokenizer)
     manifests = _read(result, data, splits)
     lacking = _places_that_are_not_there(result, data) if manifests else set[str]()
     for split, manifest in manifests.items():
@@ -96,8 +97,10 @@ def examine(
         result.findings.extend(Finding("note", split, text) for text in media.notes)
         _named_without_samples(result, data, split, lacking)
         result.read += media.opened
-        if pieces is not None:
-            result.findings.extend(Finding("note", split, text) for text in unwritable(manifest, pieces))
+        if known is not None:
+            result.findings.extend(Finding("note", split, text) for text in known.on(manifest))
+    if known is not None:
+        result.findings.extend(Finding("note", "", text) for text in known.about())
     _leaks(result, data, manifests)
     if data.remark:
         result.findings.append(Finding("note", "", data.remark))

@@ -23,6 +23,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "predict": ("training", "decode a split without scoring it"),
     "score": ("score", "score any system's output under a named protocol, beside simple baselines"),
     "compare": ("compare", "which differences between systems are real"),
+    "align": ("align", "how SAGE's visual tokens and the tokens of the texts are matched: numbers and figures"),
     "doctor": ("doctor", "compare a corpus on the disk with the published one"),
     "extract": ("extract", "features, poses or resized frames of a corpus, into a store"),
     "segment": ("segment", "sign boundaries of a corpus, a file a sample"),

@@ -29,7 +29,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "segment": ("segment", "sign boundaries of a corpus, a file a sample"),
     "pseudo-gloss": ("pseudo_gloss", "content words of a corpus's sentences, as JSON lines"),
     "tokenizer": ("tokenizer", "cut an mBART to what a corpus uses"),
-    "bench": ("bench", "how fast data are read here, against the usual ways"),
+    "bench": ("bench", "how fast data are read here (data), what visual tokens cost (tokens)"),
     "simulate": ("simulate", "write simulated signing in a corpus's official layout"),
 }
 """Word to (module of this package, what it does). The module has ``main(argv)``, which gets the word too."""

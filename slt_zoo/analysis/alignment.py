@@ -34,6 +34,19 @@ class TokenAlignment:
     weight: Matrix
     spans: tuple[tuple[int, int], ...] = ()
 
+    def describe(self, threshold: float = 0.6) -> str:
+        """Which text token each visual token gives most weight to, and which text is left over, in words."""
+        names = [f"frames {a} to {b - 1}" for a, b in self.spans] or [f"token {i}" for i in range(len(self.weight))]
+        best = self.weight.argmax(1)
+        rows = [
+            f"{name}: {self.text[j]!r} {self.weight[i, j]:.2f}"
+            for i, (name, j) in enumerate(zip(names, best, strict=True))
+        ]
+        left = ", ".join(repr(self.text[j]) for j in unmatched(self, threshold)) or "none"
+        return (
+            f"{self.id}. Most weight of " + "; ".join(rows) + f". Text with less than {threshold:g} of weight: {left}"
+        )
+
 
 def align(
     sample_id: str,

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from slt_zoo.analysis.alignment import TokenAlignment, unmatched
 from slt_zoo.analysis.curves import Curve
 from slt_zoo.errors import ConfigError
 
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-__all__ = ["HeatMap", "curves_figure", "heat_map_figure", "to_svg"]
+__all__ = ["HeatMap", "alignment_figure", "curves_figure", "heat_map_figure", "to_svg"]
 
 # Okabe and Ito's colours, told apart with any colour vision; the line style says the same again
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#9A4B87", "#000000")
@@ -167,6 +168,52 @@ def _draw_signs(axes: Axes, heat_map: HeatMap, scale: float) -> None:
             axes.axvline(x, color="white", linewidth=0.8, linestyle=(0, (3, 2)))
         axes.plot([left, right], [1.03, 1.03], color="#333333", linewidth=3, solid_capstyle="butt", **above)
         axes.text((left + right) / 2, 1.055, _shown(label), ha="center", va="bottom", fontsize=7.5, **above)
+
+
+def alignment_figure(alignment: TokenAlignment, title: str | None = None, threshold: float = 0.6) -> Figure:
+    """What each visual token gives each text token (SAGE, figure 4), and above it what each text token gets of all.
+
+    Rows are visual tokens from the first frame down, a dot marks each one's highest weight. Columns are the text; one
+    that gets less than ``threshold`` of all visual tokens together is in brackets, its bar hatched.
+
+    Args:
+        alignment: whose ``weight`` is drawn.
+        title: in the place of one that says so.
+        threshold: see `unmatched`.
+    """
+    import matplotlib
+    from matplotlib.figure import Figure
+
+    weight = alignment.weight
+    tokens, words = weight.shape
+    with matplotlib.rc_context(RC):
+        size = min(max(2.4 + 0.5 * words, 5.5), 16), min(2.9 + 0.26 * tokens, 14)
+        figure = Figure(figsize=size, layout="constrained")
+        above, axes = figure.subplots(2, 1, sharex=True, height_ratios=(1, max(2.0, 0.3 * tokens)))
+        image = axes.imshow(weight, aspect="auto", interpolation="nearest", cmap="viridis", vmin=0, vmax=1)
+        axes.plot(weight.argmax(1), np.arange(tokens), "o", ms=5, mfc="white", mec="black", mew=0.9)
+        rows = [f"{begin}\u2013{end - 1}" for begin, end in alignment.spans] or [str(i) for i in range(tokens)]
+        axes.set_yticks(range(tokens), rows, fontsize=8)
+        axes.set_ylabel("visual token: its frames" if alignment.spans else "visual token")
+        left = unmatched(alignment, threshold)
+        names = [f"({_shown(t)})" if j in left else _shown(t) for j, t in enumerate(alignment.text)]
+        axes.set_xticks(range(words), names, rotation=45, ha="right", rotation_mode="anchor")
+        axes.tick_params(length=0)
+        bars = above.bar(range(words), weight.sum(0), color="#cfd8e3", edgecolor="#333333", linewidth=0.8)
+        for j in left:
+            bars[j].set(hatch="////", facecolor="white")
+        above.axhline(threshold, color="#333333", linewidth=1, linestyle=(0, (4, 3)))
+        above.set_ylabel("sum of\nweights", fontsize=9)
+        above.tick_params(axis="x", length=0, labelbottom=False)
+        figure.suptitle(
+            _shown(title or f"Visual tokens and text of {alignment.id}"),
+            x=0.01,
+            ha="left",
+            fontsize=11,
+            fontweight="bold",
+        )
+        figure.colorbar(image, ax=axes, label="weight, softmax over the text", pad=0.015, fraction=0.04)
+    return figure
 
 
 def _shown(text: str) -> str:

@@ -23,12 +23,13 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "predict": ("training", "decode a split without scoring it"),
     "score": ("score", "score any system's output under a named protocol, beside simple baselines"),
     "compare": ("compare", "which differences between systems are real"),
+    "align": ("align", "how SAGE's visual tokens and the tokens of the texts are matched: numbers and figures"),
     "doctor": ("doctor", "compare a corpus on the disk with the published one"),
     "extract": ("extract", "features, poses or resized frames of a corpus, into a store"),
     "segment": ("segment", "sign boundaries of a corpus, a file a sample"),
     "pseudo-gloss": ("pseudo_gloss", "content words of a corpus's sentences, as JSON lines"),
     "tokenizer": ("tokenizer", "cut an mBART to what a corpus uses"),
-    "bench": ("bench", "how fast data are read here, against the usual ways"),
+    "bench": ("bench", "how fast data are read here (data), what visual tokens cost (tokens)"),
     "simulate": ("simulate", "write simulated signing in a corpus's official layout"),
 }
 """Word to (module of this package, what it does). The module has ``main(argv)``, which gets the word too."""

@@ -1,4 +1,4 @@
-"""``slt-zoo bench data``: how fast are data read here, and is that fast enough for a model?"""
+"""``slt-zoo bench data``: how fast are data read here, and is that fast enough for a model? Routes to other benches."""
 
 from __future__ import annotations
 
@@ -21,7 +21,13 @@ __all__ = ["main"]
 
 def main(argv: Sequence[str]) -> int:
     """Measure and print; 0, or with ``--check`` 1 where a bound is missed or could not be measured."""
+    if argv[1:2] == ["tokens"]:
+        from slt_zoo.cli import bench_tokens
+
+        return bench_tokens.main(argv[1:])
     options = _parse(argv[1:])
+    if options.what != "data":
+        raise ConfigError(f"{options.what} comes before its options", todo=f"slt-zoo bench {options.what} --help")
     if (options.corpus is None) != (options.root is None):
         raise ConfigError("--corpus and --root belong together", found="only one of them")
     if options.corpus is None and (options.poses or options.features or options.set or options.modality):
@@ -64,7 +70,7 @@ def _parse(words: Sequence[str]) -> argparse.Namespace:
         "five epochs, and how long a model would wait. On simulated data, or with --corpus on your own. Close other "
         "programs first. Exit status: 0; with --check 1 where a bound of the project is missed or not measured.",
     )
-    parser.add_argument("what", choices=["data"])
+    parser.add_argument("what", choices=["data", "tokens"], help="tokens: `slt-zoo bench tokens --help`")
     parser.add_argument("--corpus", metavar="NAME", help="yours instead of simulated data (`slt-zoo list corpora`)")
     parser.add_argument("--root", metavar="DIR", help="as data.root")
     parser.add_argument("--poses", metavar="DIR", help="as data.poses")

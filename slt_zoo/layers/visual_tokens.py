@@ -96,6 +96,10 @@ class SegmentTokens(nn.Module):
         both = torch.full_like(ranges[:, 0], KERNEL // 2)
         return Ragged(segment_mean(self.temporal(rows.values, ranges, both, both)), segments.lengths)
 
+    def reads(self, segments: Tensor) -> Tensor:
+        """Ranges of rows that the tokens of one clip are made of, ``(N, 2)``; of its segments ``(S, 2)``."""
+        return segments
+
 
 class FrameTokens(nn.Module):
     """A token a row of a segment, each seeing two rows on either side: what is left of `SegmentTokens` unpooled."""
@@ -111,6 +115,10 @@ class FrameTokens(nn.Module):
         out = self.temporal(rows.values, ranges, both, both)
         clip = torch.repeat_interleave(segments.lengths)
         return Ragged(out.values, torch.zeros_like(segments.lengths).index_add_(0, clip, out.lengths))
+
+    def reads(self, segments: Tensor) -> Tensor:
+        """See `SegmentTokens.reads`."""
+        return _windows(segments, [torch.arange(n) - KERNEL // 2 for n in _lengths(segments)], KERNEL)
 
 
 class MaxPoolTokens(nn.Module):
@@ -136,6 +144,23 @@ class MaxPoolTokens(nn.Module):
         tokens = _max_of_two(self.second(halved.values, torch.stack([ends - halved.lengths, ends], 1), none, none))
         clip = torch.repeat_interleave(segments.lengths)
         return Ragged(tokens.values, torch.zeros_like(segments.lengths).index_add_(0, clip, tokens.lengths))
+
+    def reads(self, segments: Tensor) -> Tensor:
+        """See `SegmentTokens.reads`: token n sees the sixteen rows from ``4 n - 8`` on."""
+        return _windows(segments, [torch.arange(-(-n // 4) + 1) * 4 - 8 for n in _lengths(segments)], 16)
+
+
+def _lengths(segments: Tensor) -> list[int]:
+    lengths: list[int] = (segments[:, 1] - segments[:, 0]).tolist()
+    return lengths
+
+
+def _windows(segments: Tensor, begins: list[Tensor], length: int) -> Tensor:
+    """Ranges of ``length`` rows from each begin, counted in a segment and cut off at its ends."""
+    parts = []
+    for (first, last), begin in zip(segments.tolist(), begins, strict=True):
+        parts.append(torch.stack([begin, begin + length], 1).add(first).clamp(first, last))
+    return torch.cat([segments.new_zeros(0, 2), *parts])
 
 
 def _max_of_two(sequences: Ragged) -> Ragged:

@@ -18,7 +18,7 @@ from slt_zoo.types import Ragged
 
 __all__ = ["ContextEncoder", "Mapper", "SAGENet", "SAGEPretrainingNet", "VisualEncoder"]
 
-TOKENS: Mapping[str, type[nn.Module]] = {
+TOKENS: Mapping[str, type[SegmentTokens | FrameTokens | MaxPoolTokens]] = {
     "segment": SegmentTokens,
     "window": SegmentTokens,
     "uniform": SegmentTokens,

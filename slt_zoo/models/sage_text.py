@@ -117,6 +117,31 @@ class TextTeacher:
         (said,) = self.targets([text])
         return [self.codec.decode([[i]])[0] for i in self._tokens(said).tolist()]
 
+    def words(self, text: str) -> list[list[int]]:
+        """Which of `pieces` each word is made of: one list of places a word, of all places in their order.
+
+        A word ends where the vocabulary writes a space; a piece that has no row (``<unk>``) is a word of its own. Text
+        without spaces is one word.
+        """
+        (said,) = self.targets([text])
+        ids = self._tokens(said).tolist()
+        alone = self.codec.decode([[i] for i in ids])
+        so_far = [len(written.split()) for written in self.codec.decode([ids[: k + 1] for k in range(len(ids))])]
+        words: list[list[int]] = []
+        waiting: list[int] = []  # pieces that are nothing but a space go with the word behind them
+        begun = 0
+        for place, count in enumerate(so_far):
+            waiting.append(place)
+            if not alone[place]:
+                continue
+            if count > begun or not words:
+                words.append([])
+            words[-1] += waiting
+            waiting, begun = [], count
+        if waiting:
+            words = [*words[:-1], [*(words[-1] if words else []), *waiting]]
+        return words
+
     def _tokens(self, text: str) -> Tensor:
         return self.codec.encode([text], max_len=self.max_tokens).values[1:-1]
 

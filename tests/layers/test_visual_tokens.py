@@ -109,3 +109,20 @@ def test_gradients_reach_every_row(kind):
     rows.values.requires_grad_()
     kind(6, 64)(rows, one_each(rows)).values.square().sum().backward()
     assert (rows.values.grad.abs().sum(1) > 0).all()
+
+
+@pytest.mark.parametrize("make", [SegmentTokens, FrameTokens, MaxPoolTokens], ids=lambda make: make.__name__)
+@pytest.mark.parametrize("n", [1, 2, 6, 9, 16, 21])
+def test_a_token_reads_the_rows_that_it_says_and_no_others(make, n):
+    layer = settled(make(6, 8))
+    segments = torch.tensor([[0, (n + 1) // 2], [n // 2, n]]) if make is SegmentTokens else torch.tensor([[0, n]])
+    rows = rows_of(n).values.requires_grad_()
+    tokens = layer(Ragged(rows, torch.tensor([n])), Ragged(segments, torch.tensor([len(segments)]))).values
+    reads = layer.reads(segments)
+    assert reads.shape == (len(tokens), 2) and (reads[:, 0] < reads[:, 1]).all()
+    for token, (first, last) in zip(tokens, reads.tolist(), strict=True):
+        (slope,) = torch.autograd.grad(token.sum(), rows, retain_graph=True)
+        seen = set(torch.nonzero(slope.abs().sum(1)).flatten().tolist())
+        assert seen <= set(range(first, last)), "a row outside changes the token"
+        # of maxima some rows lose everywhere; convolutions and means lose none
+        assert make is MaxPoolTokens or len(seen) >= (last - first) // 2

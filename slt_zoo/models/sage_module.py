@@ -8,7 +8,7 @@ from typing import Any, Literal, Self
 
 from torch import Tensor
 
-from slt_zoo.data.frame_transforms import AffineFrames, ColourFrames, CropFrames
+from slt_zoo.data.frame_transforms import AffineFrames, ColourFrames, CropFrames, MirrorFrames
 from slt_zoo.data.pose_augment import SpatialAugment
 from slt_zoo.data.pose_layouts import named_points
 from slt_zoo.data.sign_segments import SegmentFrames
@@ -84,6 +84,8 @@ class SAGEModule(SLTModule):
         crop: and a square of this size is cut out: anywhere in training, from the middle elsewhere.
         augment: strength of what training clips go through, one draw a clip: rotation by 30 degrees and shift by 10
             pixels at most, each in half of the clips, brightness and colour; 0: none.
+        mirror: probability that a training clip is mirrored, as the other-handed sign; 0 in the paper. Signs that point
+            to a place then point to the opposite one.
         points: of poses, by name (``"upper_hands48"``), or a list of names.
         clips_at_a_time: of the visual encoder, which then computes them again in the backward pass: a large batch of
             negatives in the memory of a small one. None: all.
@@ -113,6 +115,7 @@ class SAGEModule(SLTModule):
         frame_size: int = 256,
         crop: int = 224,
         augment: float = 1.0,
+        mirror: float = 0.0,
         points: str | list[str] = "upper_hands48",
         clips_at_a_time: int | None = None,
         **base: Any,
@@ -123,6 +126,8 @@ class SAGEModule(SLTModule):
         for name, value in PROFILES[profile].items():
             if name in self.hparams and self.hparams[name] is None:
                 self.hparams[name] = value
+        if not 0 <= mirror <= 1:
+            raise ConfigError("mirror is a probability", found=f"{mirror=}")
         if crop > frame_size or augment < 0 or (clips_at_a_time is not None and clips_at_a_time < 1):
             raise ConfigError(
                 "crop is at most frame_size, augment at least 0, clips_at_a_time at least 1",
@@ -157,6 +162,7 @@ class SAGEModule(SLTModule):
 
     def _transform(self, training: bool) -> TransformClip | None:
         hp, strength = self.hparams, float(self.hparams["augment"]) if training else 0.0
+        mirror = float(hp["mirror"]) if training else 0.0
         steps: list[TransformClip] = []
         if hp["modality"] == "frames":
             if strength:
@@ -164,11 +170,13 @@ class SAGEModule(SLTModule):
                 steps.append(
                     ColourFrames(brightness=0.4 * strength, contrast=0.2 * strength, saturation=0.2 * strength)
                 )
+            steps += [MirrorFrames(mirror)] if mirror else []
             steps.append(CropFrames((hp["crop"], hp["crop"]), random=training))
         elif hp["modality"] == "pose":
             steps += [CentreOnShoulders(), ChoosePoints(self._points()), KeepDims(2)]
-            if strength:
-                steps.append(SpatialAugment(rotate_deg=15 * strength, scale=0.2 * strength, shift=0.2 * strength))
+            if strength or mirror:
+                limits = {"rotate_deg": 15 * strength, "scale": 0.2 * strength, "shift": 0.2 * strength}
+                steps.append(SpatialAugment(**limits, mirror_p=mirror))
         return Compose(tuple(steps)) if steps else None
 
     def _points(self) -> tuple[str, ...]:

@@ -25,6 +25,10 @@ def main(argv: Sequence[str]) -> int:
         from slt_zoo.cli import bench_tokens
 
         return bench_tokens.main(argv[1:])
+    if argv[1:2] == ["ablation"]:
+        from slt_zoo.cli import bench_ablation
+
+        return bench_ablation.main(argv[1:])
     options = _parse(argv[1:])
     if options.what != "data":
         raise ConfigError(f"{options.what} comes before its options", todo=f"slt-zoo bench {options.what} --help")
@@ -70,7 +74,9 @@ def _parse(words: Sequence[str]) -> argparse.Namespace:
         "five epochs, and how long a model would wait. On simulated data, or with --corpus on your own. Close other "
         "programs first. Exit status: 0; with --check 1 where a bound of the project is missed or not measured.",
     )
-    parser.add_argument("what", choices=["data", "tokens"], help="tokens: `slt-zoo bench tokens --help`")
+    parser.add_argument(
+        "what", choices=["data", "tokens", "ablation"], help="the others: `slt-zoo bench tokens --help`"
+    )
     parser.add_argument("--corpus", metavar="NAME", help="yours instead of simulated data (`slt-zoo list corpora`)")
     parser.add_argument("--root", metavar="DIR", help="as data.root")
     parser.add_argument("--poses", metavar="DIR", help="as data.poses")

@@ -89,7 +89,7 @@ def test_a_clip_longer_than_the_positions_is_named(stage, words, corpus, capsys)
         (
             "second",
             ["--model.mbart.max_positions", "8", "--model.max_len", "40", "--model.max_new_tokens", "4"],
-            "the decoder's sequence is longer than the positions",
+            "max_tokens is more than the mBART has positions",
         ),
         (
             "second",

@@ -52,3 +52,14 @@ def how2sign_tree() -> Callable[[Path, Clips], Path]:
         return root
 
     return make
+
+
+@pytest.fixture
+def how2sign_clips(shared_data: Path) -> dict[str, tuple[str, Path]]:
+    """Thirteen real clips: SENTENCE_NAME to sentence and mp4."""
+    folder = shared_data / "video/how2sign_rgb_front_clips"
+    with (folder / "index.tsv").open(encoding="utf-8", newline="") as file:
+        rows = csv.DictReader(file, delimiter="\t", quoting=csv.QUOTE_NONE)  # a sentence begins with a quote character
+        found = {r["SENTENCE_NAME"]: (r["SENTENCE"], folder / f"{r['SENTENCE_NAME']}.mp4") for r in rows}
+    assert len(found) == 13
+    return found

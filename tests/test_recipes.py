@@ -12,6 +12,7 @@ import yaml
 import slt_zoo
 from slt_zoo import recipes
 from slt_zoo.cli import main, run, training
+from slt_zoo.data.boundaries import fixed_length
 from slt_zoo.data.stores.naming import extract_command
 from slt_zoo.errors import ConfigError
 from slt_zoo.testing import simulated
@@ -43,7 +44,8 @@ def corpus_of(simulated, tmp_path_factory):
         name, given = (settings["data"][key] for key in ("class_path", "init_args"))
         name, model = name.removeprefix("slt_zoo."), settings["model"]["init_args"]
         segments = given.get("segments", "labels")
-        if not (feature_id := model.get("feature_id")) and segments == "labels":
+        needs_none = segments == "labels" or fixed_length(segments) is not None
+        if not (feature_id := model.get("feature_id")) and needs_none:
             return name, str(simulated(name, samples=(8, 4, 4), seed=3, render=(medium_of(settings["model"], name),)))
         if not feature_id:
             root = tmp_path_factory.mktemp("segments") / "corpus"

@@ -20,7 +20,7 @@ from lightning.pytorch.cli import OptimizerCallable
 from lightning.pytorch.utilities import rank_zero_warn
 from torch import Tensor
 
-from slt_zoo.errors import ConfigError
+from slt_zoo.errors import ConfigError, first_few
 from slt_zoo.losses import (
     clcl_loss,
     clcl_similarity,
@@ -169,11 +169,21 @@ class SAGEPretraining(SAGEModule):
         return cast(SAGEPretrainingNet, self.net)
 
     def on_fit_start(self) -> None:
-        """Make the text side of training and development once."""
+        """Make the text side of training and development once; tell what no contrast can be learnt from."""
         super().on_fit_start()
         self.teacher.device = self.device
+        data = self.data()
         for split in ("train", "dev"):
-            self.teacher.prepare(self.data().manifest(split).column("text"))
+            texts = data.manifest(split).column("text")
+            self.teacher.prepare(texts)
+            if unknown := self.teacher.unknown(texts):
+                rank_zero_warn(
+                    f"{split}: {len(unknown)} of {len(set(texts))} texts hold nothing of the teacher's vocabulary and "
+                    f"are all the same to it (<unk>): {first_few(unknown, 3)}"
+                )
+        others = self.trainer.world_size > 1 and self.hparams["gather_negatives"]
+        if data.batch_size == 1 and data.frames_per_batch is None and not others:
+            rank_zero_warn("a batch of one clip has no negatives: the loss is always 0; pass a larger data.batch_size")
 
     def on_train_epoch_start(self) -> None:
         """Say once that accumulated batches do not see each other's texts."""
@@ -193,7 +203,7 @@ class SAGEPretraining(SAGEModule):
         """L_CE, L_HS and their sum; in evaluation also what retrieval is measured on."""
         hp = self.hparams
         rows, segments = self.rows_of(batch)
-        tokens, hidden, mask = self.network(rows, segments, hp["clips_at_a_time"])
+        tokens, hidden, mask = self.network(rows, segments, hp["clips_at_a_time"], batch.id)
         self.teacher.device = self.device
         sides = [side.to(self.device) for side in self.teacher(batch.text)]
         scales = self.network.scales()
@@ -305,9 +315,9 @@ class SAGE(SAGEModule, MBartModule):
         """The network, with its type."""
         return cast(SAGENet, self.net)
 
-    def sources(self, batch: Batch) -> tuple[Ragged, Ragged]:
-        """Rows of the clips, and their segments."""
-        return self.rows_of(batch)
+    def sources(self, batch: Batch) -> tuple[Ragged, Ragged, Sequence[str]]:
+        """Rows of the clips, their segments, and their ids."""
+        return (*self.rows_of(batch), batch.id)
 
     def freeze_visual(self) -> None:
         """Take all up to the visual tokens out of training."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Literal, Self
 
 import torch
@@ -113,7 +113,16 @@ class VisualEncoder(nn.Module):
         self.train()  # a trainer does not call it where a module is in training mode already
 
     def forward(self, rows: Ragged, segments: Ragged) -> Ragged:
-        """Rows ``(sum_T, ...)`` of clips and their segments ``(sum_S, 2)`` to tokens ``(sum_N, D)``."""
+        """Rows ``(sum_T, ...)`` of clips and their segments ``(sum_S, 2)`` to tokens ``(sum_N, D)``.
+
+        Raises:
+            MediaError: a training batch of a single row, of which batch norm has no statistics.
+        """
+        if self.training and not self.freeze_norm and len(rows.values) == 1:
+            raise MediaError(
+                "a training batch of a single frame, of which batch norm has no statistics",
+                todo="a larger data.batch_size; or model.max_segments, which leaves so short a clip out of training",
+            )
         values = rows.values if rows.values.dtype == torch.uint8 else rows.values.flatten(1)
         tokens: Ragged = self.tokens(Ragged(self.rows(values), rows.lengths), segments)
         return Ragged(self.mapper(tokens.values), tokens.lengths)
@@ -228,10 +237,10 @@ class SAGENet(TranslationNet):
         super().__init__(seq2seq)
         self.visual = visual
 
-    def encode(self, rows: Ragged, segments: Ragged) -> tuple[Tensor, Tensor]:
-        """Memory ``(B, N, D)`` and its mask ``(B, N)``."""
+    def encode(self, rows: Ragged, segments: Ragged, ids: Sequence[str] = ()) -> tuple[Tensor, Tensor]:
+        """Memory ``(B, N, D)`` and its mask ``(B, N)``; ``ids`` of the clips are for messages."""
         tokens, mask = self.visual(rows, segments).padded()
-        check_positions(mask, int(self.seq2seq.mbart.config.max_position_embeddings))
+        check_positions(mask, int(self.seq2seq.mbart.config.max_position_embeddings), ids)
         return self.seq2seq.encode(tokens, mask), mask
 
 
@@ -260,12 +269,14 @@ class SAGEPretrainingNet(nn.Module):
         self.scale_ce = LogitScale(scale_init, scale_max)
         self.scale_hs = None if context is None or share_scale else LogitScale(scale_init, scale_max)
 
-    def forward(self, rows: Ragged, segments: Ragged, clips: int | None = None) -> tuple[Tensor, Tensor | None, Tensor]:
+    def forward(
+        self, rows: Ragged, segments: Ragged, clips: int | None = None, ids: Sequence[str] = ()
+    ) -> tuple[Tensor, Tensor | None, Tensor]:
         """Tokens L ``(B, N, D)``, their context H of the same shape or None, and the mask ``(B, N)`` of both."""
         tokens, mask = self.visual.in_parts(rows, segments, clips).padded()
         if self.context is None:
             return tokens, None, mask
-        check_positions(mask, self.context.max_positions)
+        check_positions(mask, self.context.max_positions, ids)
         return tokens, self.context(tokens, mask), mask
 
     def scales(self) -> tuple[Tensor, Tensor]:
@@ -273,8 +284,13 @@ class SAGEPretrainingNet(nn.Module):
         return self.scale_ce(), (self.scale_ce if self.scale_hs is None else self.scale_hs)()
 
 
-def check_positions(mask: Tensor, positions: int) -> None:
+def check_positions(mask: Tensor, positions: int, ids: Sequence[str] = ()) -> None:
     """Refuse clips with more tokens than a network has positions.
+
+    Args:
+        mask: ``(B, N)``, True = valid.
+        positions: of the network.
+        ids: of the clips, for the message.
 
     Raises:
         MediaError: there is one.
@@ -282,5 +298,6 @@ def check_positions(mask: Tensor, positions: int) -> None:
     if mask.shape[1] > positions:
         raise MediaError(
             f"a clip has {mask.shape[1]} visual tokens; the network has {positions} positions",
-            todo="fewer tokens (model.max_len, model.frame_stride or another tokenization), or a larger position table",
+            where=f"sample {ids[int(mask.sum(1).argmax())]}" if len(ids) else None,
+            todo="fewer tokens (a larger model.max_len, or model.reduction_factor), or more positions (max_positions)",
         )

@@ -112,6 +112,14 @@ class TextTeacher:
         """Embeddings and hidden states ``(sum_M, D)`` of what texts are contrasted with, without special tokens."""
         return self.states(self.targets(texts))
 
+    def unknown(self, texts: Sequence[str]) -> list[str]:
+        """The texts of which nothing is in the vocabulary, sorted: videos are contrasted with ``<unk>`` alone."""
+        said = dict(zip(texts, self.targets(texts), strict=True))
+        return sorted(text for text in said if not self._read(said[text]).replace("<unk>", "").strip())
+
+    def _read(self, target: str) -> str:
+        return self.codec.decode([self._tokens(target).tolist()])[0]
+
     def pieces(self, text: str) -> list[str]:
         """The M tokens of what a text is contrasted with, as strings."""
         (said,) = self.targets([text])

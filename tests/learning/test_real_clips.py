@@ -5,7 +5,6 @@ Overfitting on purpose: nothing here is a translation result.
 
 from __future__ import annotations
 
-import csv
 from pathlib import Path
 
 import pytest
@@ -22,17 +21,6 @@ EXTRACT = ["extract", "--corpus", "How2Sign", "--set", "cut=clips", "--splits", 
 ENCODER = ["--encoder", "timm:test_resnet.r160_in1k", "--seed", "0", "--frame-size"]
 
 
-@pytest.fixture
-def clips(shared_data) -> dict[str, tuple[str, Path]]:
-    """The 13 clips: SENTENCE_NAME to sentence and file."""
-    folder = shared_data / "video/how2sign_rgb_front_clips"
-    with (folder / "index.tsv").open(encoding="utf-8", newline="") as file:
-        rows = csv.DictReader(file, delimiter="\t", quoting=csv.QUOTE_NONE)  # a sentence begins with a quote character
-        found = {r["SENTENCE_NAME"]: (r["SENTENCE"], folder / f"{r['SENTENCE_NAME']}.mp4") for r in rows}
-    assert len(found) == 13
-    return found
-
-
 def said_by(root, sentences, *words) -> None:
     """Train, predict, and hold what was said against the sentences of the clips."""
     assert main([*RECIPE, "--data.root", str(root), *words]) == 0
@@ -43,17 +31,17 @@ def said_by(root, sentences, *words) -> None:
 
 
 @pytest.mark.slow
-def test_thirteen_clips_are_learnt_by_heart(clips, how2sign_tree, tmp_path, monkeypatch):
+def test_thirteen_clips_are_learnt_by_heart(how2sign_clips, how2sign_tree, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    root = how2sign_tree(tmp_path / "data", {"train": clips, "val": {}})
+    root = how2sign_tree(tmp_path / "data", {"train": how2sign_clips, "val": {}})
     assert main([*EXTRACT, "--root", str(root), *ENCODER, "112", "112"]) == 0
-    said_by(root, {name: sentence for name, (sentence, _) in clips.items()})
+    said_by(root, {name: sentence for name, (sentence, _) in how2sign_clips.items()})
 
 
-def test_three_clips_are_learnt_by_heart(clips, how2sign_tree, tmp_path, monkeypatch):
+def test_three_clips_are_learnt_by_heart(how2sign_clips, how2sign_tree, tmp_path, monkeypatch):
     """The short ones, small, with every frame of the file in the store."""
     monkeypatch.chdir(tmp_path)
-    chosen = {name: clips[name] for name in list(clips)[:3]}
+    chosen = {name: how2sign_clips[name] for name in list(how2sign_clips)[:3]}
     root = how2sign_tree(tmp_path / "data", {"train": chosen, "val": {}})
     assert main([*EXTRACT, "--root", str(root), *ENCODER, "48", "48", "--out", "small"]) == 0
     store = open_store("small")
@@ -71,11 +59,11 @@ def test_three_clips_are_learnt_by_heart(clips, how2sign_tree, tmp_path, monkeyp
 
 
 def test_other_features_are_refused_with_the_command_for_the_right_ones(
-    clips, how2sign_tree, tmp_path, monkeypatch, capsys
+    how2sign_clips, how2sign_tree, tmp_path, monkeypatch, capsys
 ):
     monkeypatch.chdir(tmp_path)
-    name = next(iter(clips))
-    root = how2sign_tree(tmp_path / "data", {"train": {name: clips[name]}, "val": {}})
+    name = next(iter(how2sign_clips))
+    root = how2sign_tree(tmp_path / "data", {"train": {name: how2sign_clips[name]}, "val": {}})
     assert main([*EXTRACT, "--root", str(root), *ENCODER, "32", "32", "--out", "other"]) == 0
     assert main([*RECIPE, "--data.root", str(root), "--data.features", "other"]) == 2
     told = capsys.readouterr().err

@@ -47,9 +47,7 @@ def measure_runs(folder: Path, rows: Sequence[str], root: Path, base: str) -> di
             "dev_bleu4": curve[-1][1],
             "test_bleu4": report.values["bleu4"],
             "interval": list(report.intervals["bleu4"]),
-            "tokens_per_frame": _tokens_per_frame(
-                SAGE.load_from_checkpoint(run / "best.ckpt", map_location="cpu"), data
-            ),
+            "tokens_per_frame": _tokens_per_frame(run / "best.ckpt", data),
             "seconds": {
                 part.name: json.loads((part / "seconds.json").read_text("utf-8"))
                 for part in (first, run)
@@ -97,10 +95,10 @@ def _tokens_per_frame(checkpoint: Path, data: SLTDataModule) -> float:
 
 def show_runs(found: Mapping[str, Any], what: Mapping[str, str], base: str) -> str:
     """The table of a seed, and the curves."""
-    lines = [
-        f"{'':<18}{'R@1 v>t':>8}{'t>v':>6}{'tokens/':>9}{'dev':>8}{'test':>8}{'95 %':>14}{'against ' + base:>24}{'s':>7}"
-    ]
-    lines.append(f"{'':<18}{'':>8}{'':>6}{'frame':>9}{'BLEU-4':>8}{'BLEU-4':>8}")
+    heads = ["R@1 v>t", "t>v", "tokens/", "dev", "test", "95 %", f"against {base}", "s"]
+    below = ["", "", "frame", "BLEU-4", "BLEU-4", "", "", ""]
+    widths = [8, 6, 9, 8, 8, 14, 24, 7]
+    lines = [" " * 18 + "".join(f"{w:>{n}}" for w, n in zip(words, widths, strict=True)) for words in (heads, below)]
     for name, row in found.items():
         retrieval = row["retrieval"] or {}
         ways = [f"{retrieval[key]:.2f}" if key in retrieval else "-" for key in ("v2t_r1", "t2v_r1")]

@@ -70,26 +70,28 @@ def main(argv: Sequence[str]) -> int:
         found["seeds"][seed] = measure_runs(folder, options.rows, root, BASE)
         print(f"\nseed {seed}\n" + show_runs(found["seeds"][seed], found["rows"], BASE), flush=True)
         (Path(options.out) / "ablation.json").write_text(json.dumps(found, indent=2), encoding="utf-8")
-    print(
-        f"\n{Path(options.out) / 'ablation.json'}\nSimulated signing is no sign language; no score is a translation result."
-    )
+    print(f"\n{Path(options.out) / 'ablation.json'}")
+    print("Simulated signing is no sign language; no score is a translation result.")
     return 0
 
 
 def _parse(words: Sequence[str]) -> argparse.Namespace:
     parser = Words(
         prog="slt-zoo bench ablation",
-        description="Train SAGE's synthetic recipe with one part changed a row, and print what becomes of retrieval "
-        "and translation: contrast of tokens (CLCL) or of one vector a side (CLIP), segments or fixed schemes, with the "
-        "first stage or without. All rows share the corpus and the text phase of their seed. What is trained already "
-        "is not trained again. Simulated signing is no sign language; rows are compared with each other and with "
-        "nothing else.",
+        description="Train SAGE's synthetic recipe with one part changed a row, and print what becomes of "
+        "retrieval and translation: contrast of tokens (CLCL) or of one vector a side (CLIP), segments or fixed "
+        "schemes, with the first stage or without. All rows share the corpus and the text phase of their seed. What "
+        "is trained already is not trained again. Simulated signing is no sign language; rows are compared with each other "
+        "and with nothing else.",
     )
     parser.add_argument("what", choices=["sage"])
     parser.add_argument("--out", default="runs/ablation/sage", metavar="DIR", help="folder of all runs (%(default)s)")
     parser.add_argument("--root", metavar="DIR", help="a simulated PHOENIX14T with frames (one is simulated a seed)")
     parser.add_argument(
-        "--samples", type=int, nargs=3, default=(800, 100, 100), metavar=("TRAIN", "DEV", "TEST"), help="of these"
+        "--samples", type=int, nargs=3, default=(1600, 100, 100), metavar=("TRAIN", "DEV", "TEST"), help="of these"
+    )
+    parser.add_argument(
+        "--signers", type=int, nargs=3, default=(21, 1, 2), metavar=("TRAIN", "DEV", "TEST"), help="likewise"
     )
     parser.add_argument("--frame-size", type=int, default=48, metavar="N", help="of these, height and width (48)")
     parser.add_argument("--rows", nargs="+", choices=list(ROWS), default=list(ROWS), metavar="ROW", help="(all)")
@@ -126,9 +128,13 @@ class _Seed:
         """
         if not self.options.root and not (self.root / "SIMULATED.json").is_file():
             sizes = [str(n) for n in self.options.samples]
+            signers = [str(n) for n in self.options.signers]
             pixels = [str(self.options.frame_size)] * 2
             words = ["simulate", "--corpus", "Phoenix14T", "--root", str(self.root), "--seed", str(self.seed)]
-            self._command([*words, "--samples", *sizes, "--render", "frames", "--frame-size", *pixels], "data")
+            self._command(
+                [*words, "--samples", *sizes, "--signers", *signers, "--render", "frames", "--frame-size", *pixels],
+                "data",
+            )
         self._fit("text", "text", [], None)
         rows: list[str] = self.options.rows
         with ThreadPoolExecutor(self.options.jobs) as pool:

@@ -46,8 +46,6 @@ from slt_zoo.types import (
 
 __all__ = ["SAGE", "SAGEPretraining"]
 
-Frozen = Literal["visual", "encoder", "decoder", "embeddings"]
-
 
 class SAGEPretraining(SAGEModule):
     """Stage 1 of SAGE (arXiv 2507.09266): visual tokens of a clip against the tokens of its text.

@@ -81,8 +81,8 @@ def _parse(words: Sequence[str]) -> argparse.Namespace:
         description="Train SAGE's synthetic recipe with one part changed a row, and print what becomes of "
         "retrieval and translation: contrast of tokens (CLCL) or of one vector a side (CLIP), segments or fixed "
         "schemes, with the first stage or without. All rows share the corpus and the text phase of their seed. What "
-        "is trained already is not trained again. Simulated signing is no sign language; rows are compared with each other "
-        "and with nothing else.",
+        "is trained already is not trained again. Simulated signing is no sign language; rows are compared with each "
+        "other and with nothing else.",
     )
     parser.add_argument("what", choices=["sage"])
     parser.add_argument("--out", default="runs/ablation/sage", metavar="DIR", help="folder of all runs (%(default)s)")

@@ -1,7 +1,9 @@
 """SAGE learns simulated signing from rendered frames, all phases by command: minutes, ``make test-slow``.
 
 What runs in seconds: ``tests/cli/test_bench_ablation.py`` (the same command, small), and in
-``tests/models/test_sage.py`` eight clips that both stages learn by heart. Simulated signing is no sign language; no score is a translation result.
+``tests/models/test_sage.py`` eight clips that both stages learn by heart.
+
+Simulated signing is no sign language; no score is a translation result.
 """
 
 from __future__ import annotations

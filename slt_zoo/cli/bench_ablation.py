@@ -96,12 +96,14 @@ def _parse(words: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--frame-size", type=int, default=48, metavar="N", help="of these, height and width (48)")
     parser.add_argument("--rows", nargs="+", choices=list(ROWS), default=list(ROWS), metavar="ROW", help="(all)")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0], metavar="N", help="of corpus and training (0)")
+    parser.add_argument("--text-steps", type=int, metavar="N", help="(the recipe's)")
     parser.add_argument("--stage1-steps", type=int, metavar="N", help="(the recipe's)")
     parser.add_argument("--stage2-steps", type=int, metavar="N", help="(the recipe's)")
     parser.add_argument("--config", nargs="+", default=[], metavar="FILE", help="laid over the recipe (zoo:sage/tiny)")
     parser.add_argument("--jobs", type=int, default=1, metavar="N", help="trainings at a time, a thread each (1)")
     options = parser.parse_args(words)
-    if options.jobs < 1 or min(options.stage1_steps or 1, options.stage2_steps or 1) < 1:
+    steps = (options.text_steps, options.stage1_steps, options.stage2_steps)
+    if any(count is not None and count < 1 for count in (options.jobs, *steps)):
         raise ConfigError("--jobs and steps are at least 1", found=" ".join(words))
     return options
 
@@ -110,6 +112,18 @@ def _recipe(phase: str) -> dict[str, Any]:
     from slt_zoo import recipes
 
     return next(r.read() for r in recipes.phases_of("zoo:sage/synthetic") if r.phase == phase)
+
+
+def _steps(phase: str, steps: int) -> list[str]:
+    """Options of so many steps, with the schedule and the evaluations that belong to them."""
+    recipe = _recipe(phase)
+    every = min(recipe["trainer"]["val_check_interval"], steps)
+    given = ["--trainer.max_steps", str(steps), "--trainer.val_check_interval", str(every)]
+    if schedule := recipe["model"]["init_args"].get("lr_scheduler"):
+        warmup = min(schedule["init_args"]["warmup_steps"], steps // 5)
+        given += ["--model.lr_scheduler.init_args.total_steps", str(steps)]
+        given += ["--model.lr_scheduler.init_args.warmup_steps", str(warmup)]
+    return given
 
 
 class _Seed:
@@ -135,7 +149,7 @@ class _Seed:
                 [*words, "--samples", *sizes, "--signers", *signers, "--render", "frames", "--frame-size", *pixels],
                 "data",
             )
-        self._fit("text", "text", [], None)
+        self._fit("text", "text", [], self.options.text_steps)
         rows: list[str] = self.options.rows
         with ThreadPoolExecutor(self.options.jobs) as pool:
             first = {name: pool.submit(self._stage1, name) for name in rows[:1] if ROWS[name].stage1 is not None}
@@ -188,12 +202,7 @@ class _Seed:
             given += ["--data.root", str(self.root), "--trainer.default_root_dir", str(run)]
             given += ["--seed_everything", str(self.seed), "--trainer.enable_progress_bar", "false", *words]
             if steps is not None:
-                schedule = _recipe(phase)["model"]["init_args"]["lr_scheduler"]["init_args"]
-                warmup = min(schedule["warmup_steps"], steps // 5)
-                given += ["--trainer.max_steps", str(steps), "--model.lr_scheduler.init_args.total_steps", str(steps)]
-                given += ["--model.lr_scheduler.init_args.warmup_steps", str(warmup)]
-                every = min(_recipe(phase)["trainer"]["val_check_interval"], steps)
-                given += ["--trainer.val_check_interval", str(every)]
+                given += _steps(phase, steps)
             began = time.monotonic()
             self._command(given, name)
             record.write_text(json.dumps(time.monotonic() - began), encoding="utf-8")

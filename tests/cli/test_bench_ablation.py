@@ -10,7 +10,8 @@ from slt_zoo.analysis.ablation import reached
 from slt_zoo.cli import bench_ablation, main
 
 ROWS = ("segment", "no_stage1", "no_stage1_longer", "clip")
-SMALL = ("--samples", "12", "4", "4", "--signers", "2", "1", "1", "--stage1-steps", "3", "--stage2-steps", "4")
+SMALL = ("--samples", "12", "4", "4", "--signers", "2", "1", "1")
+STEPS = ("--text-steps", "2", "--stage1-steps", "3", "--stage2-steps", "4")
 
 
 @pytest.fixture
@@ -27,7 +28,19 @@ def commands(monkeypatch):
 
 
 def words(out, *rows):
-    return ["bench", "ablation", "sage", "--out", str(out), *SMALL, "--config", "zoo:sage/tiny", "--rows", *rows]
+    return [
+        "bench",
+        "ablation",
+        "sage",
+        "--out",
+        str(out),
+        *SMALL,
+        *STEPS,
+        "--config",
+        "zoo:sage/tiny",
+        "--rows",
+        *rows,
+    ]
 
 
 @pytest.mark.filterwarnings("ignore:.*not in the vocabulary", "ignore:.*also occur in train", "ignore:.*resized copy")

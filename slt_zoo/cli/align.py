@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from slt_zoo.cli.corpora import one_or_more_places, open_corpus
+from slt_zoo.cli.corpora import name_corpus, open_corpus
 from slt_zoo.cli.messages import Words
 from slt_zoo.errors import CheckpointClassError, ConfigError, nearest
 
@@ -85,13 +85,8 @@ def _parse(words: Sequence[str]) -> argparse.Namespace:
     parser.add_argument(
         "--checkpoint", required=True, metavar="PATH", help="of SAGEPretraining: a file or a run folder"
     )
-    parser.add_argument("--corpus", required=True, metavar="NAME", help="`slt-zoo list corpora`")
-    parser.add_argument("--root", required=True, metavar="DIR", help="as data.root")
-    parser.add_argument("--poses", metavar="DIR", help="as data.poses")
-    parser.add_argument("--features", type=one_or_more_places, metavar="PLACE", help="as data.features")
-    parser.add_argument("--frames", metavar="DIR", help="as data.frames")
+    name_corpus(parser, "poses", "features", "frames", splits=None)
     parser.add_argument("--segments", metavar="NAME", help="as data.segments: labels, fixed-8, ...")
-    parser.add_argument("--set", nargs="+", metavar="NAME=VALUE", default=[], help="other arguments of the corpus")
     parser.add_argument("--split", default="test", help="(%(default)s)")
     parser.add_argument(
         "--level", choices=["embedding", "hidden"], help="what is compared (embedding, if it was trained)"

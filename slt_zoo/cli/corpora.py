@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import argparse
 import inspect
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import slt_zoo
 from slt_zoo.errors import ConfigError, UnknownNameError
@@ -12,9 +13,36 @@ from slt_zoo.errors import ConfigError, UnknownNameError
 if TYPE_CHECKING:
     from slt_zoo.data.base import SLTDataModule
 
-__all__ = ["one_or_more_places", "open_corpus"]
+__all__ = ["name_corpus", "one_or_more_places", "open_corpus"]
 
 _SPLIT = "{split}"
+
+
+def name_corpus(
+    parser: argparse.ArgumentParser,
+    *media: Literal["poses", "features", "frames"],
+    splits: Sequence[str] | None = ("train", "dev", "test"),
+    what: str = "",
+) -> None:
+    """Add the options that name a corpus to a command's.
+
+    Args:
+        parser: of the command.
+        media: whose places may be given.
+        splits: the default of ``--splits``; None: the command has no such option.
+        what: of the splits, in words.
+    """
+    parser.add_argument("--corpus", required=True, metavar="NAME", help="`slt-zoo list corpora`")
+    parser.add_argument("--root", required=True, metavar="DIR", help="as data.root")
+    if splits is not None:
+        told = " ".join(part for part in (what, f"({' '.join(splits)})") if part)
+        parser.add_argument("--splits", nargs="+", default=list(splits), help=told)
+    for kind in media:
+        if kind == "features":
+            parser.add_argument("--features", type=one_or_more_places, metavar="PLACE", help="as data.features")
+        else:
+            parser.add_argument(f"--{kind}", metavar="DIR", help=f"as data.{kind}")
+    parser.add_argument("--set", nargs="+", metavar="NAME=VALUE", default=[], help="other arguments of the corpus")
 
 
 def one_or_more_places(word: str) -> str | list[str]:

@@ -7,7 +7,7 @@ import json
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from slt_zoo.cli.corpora import one_or_more_places, open_corpus
+from slt_zoo.cli.corpora import name_corpus, open_corpus
 from slt_zoo.cli.messages import Words
 
 if TYPE_CHECKING:
@@ -40,13 +40,7 @@ def _parse(words: Sequence[str]) -> argparse.Namespace:
         description="Compare a corpus on the disk with the published one: counts, versions of texts and glosses, odd "
         "texts, leaks between splits, media. Nothing is changed or downloaded. Exit status: 0 no fault, 1 faults.",
     )
-    parser.add_argument("--corpus", required=True, metavar="NAME", help="`slt-zoo list corpora`")
-    parser.add_argument("--root", required=True, metavar="DIR", help="as data.root")
-    parser.add_argument("--poses", metavar="DIR", help="as data.poses")
-    parser.add_argument("--features", type=one_or_more_places, metavar="PLACE", help="as data.features")
-    parser.add_argument("--frames", metavar="DIR", help="as data.frames")
-    parser.add_argument("--splits", nargs="+", default=["train", "dev", "test"], help="(train dev test)")
-    parser.add_argument("--set", nargs="+", metavar="NAME=VALUE", default=[], help="other arguments of the corpus")
+    name_corpus(parser, "poses", "features", "frames")
     parser.add_argument(
         "--read", type=int, default=10, metavar="N", help="media to open in each split and kind; -1: all (%(default)s)"
     )

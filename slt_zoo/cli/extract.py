@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from slt_zoo.cli.corpora import open_corpus
+from slt_zoo.cli.corpora import name_corpus, open_corpus
 from slt_zoo.cli.messages import Words
 from slt_zoo.errors import ConfigError
 
@@ -76,12 +76,7 @@ def _parse(words: Sequence[str]) -> argparse.Namespace:
         "data.poses and data.frames take. Stopped at any moment and started again, it does what is missing. Nothing "
         "is downloaded unless --pretrained asks for it.",
     )
-    parser.add_argument("--corpus", required=True, metavar="NAME", help="`slt-zoo list corpora`")
-    parser.add_argument("--root", required=True, metavar="DIR", help="as data.root")
-    parser.add_argument("--splits", nargs="+", default=["train", "dev", "test"], help="(train dev test)")
-    parser.add_argument("--poses", metavar="DIR", help="as data.poses: where they are read")
-    parser.add_argument("--frames", metavar="DIR", help="as data.frames: where they are read")
-    parser.add_argument("--set", nargs="+", metavar="NAME=VALUE", default=[], help="other arguments of the corpus")
+    name_corpus(parser, "poses", "frames")
     what = parser.add_argument_group("what is extracted")
     what.add_argument(
         "--encoder",

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from slt_zoo.cli.corpora import open_corpus
+from slt_zoo.cli.corpora import name_corpus, open_corpus
 from slt_zoo.cli.messages import Words
 
 if TYPE_CHECKING:
@@ -54,10 +54,7 @@ def _parse(words: Sequence[str]) -> argparse.Namespace:
         description="Pseudo-glosses of a corpus, JSON lines with id, split, text and pseudo_gloss: content words of "
         "the sentence in its order. They say nothing about what was signed. Nothing is downloaded.",
     )
-    parser.add_argument("--corpus", required=True, metavar="NAME", help="`slt-zoo list corpora`")
-    parser.add_argument("--root", required=True, metavar="DIR", help="as data.root")
-    parser.add_argument("--splits", nargs="+", default=["train"], help="(train)")
-    parser.add_argument("--set", nargs="+", metavar="NAME=VALUE", default=[], help="other arguments of the corpus")
+    name_corpus(parser, splits=("train",))
     parser.add_argument(
         "--tagger",
         choices=("auto", "hanta", "jieba", "spacy", "stopwords"),

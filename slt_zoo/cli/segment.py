@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from slt_zoo.cli.corpora import open_corpus
+from slt_zoo.cli.corpora import name_corpus, open_corpus
 from slt_zoo.cli.messages import Words
 from slt_zoo.errors import ConfigError, UnknownNameError
 
@@ -125,8 +125,7 @@ def _parse(words: Sequence[str]) -> argparse.Namespace:
         "0 outside, 1 inside, 2 begin, a number a video frame. Stopped at any moment and started again, it does what "
         "is missing. Nothing is downloaded.",
     )
-    parser.add_argument("--corpus", required=True, metavar="NAME", help="`slt-zoo list corpora`")
-    parser.add_argument("--root", required=True, metavar="DIR", help="as data.root")
+    name_corpus(parser, "poses", "frames")
     parser.add_argument(
         "--segmentor",
         required=True,
@@ -134,11 +133,7 @@ def _parse(words: Sequence[str]) -> argparse.Namespace:
         help="fixed:8 (signs of 8 frames, whatever is signed), oracle (true boundaries of a simulated corpus), slp or "
         "slp:FOLDER (the package of sign-language-processing), or a checkpoint of SignSegmentor",
     )
-    parser.add_argument("--splits", nargs="+", default=["train", "dev", "test"], help="(train dev test)")
-    parser.add_argument("--poses", metavar="DIR", help="as data.poses: where they are read")
-    parser.add_argument("--frames", metavar="DIR", help="as data.frames: where they are counted (fixed)")
     parser.add_argument("--true", metavar="NAME", default="labels", help="of the oracle's boundaries (%(default)s)")
-    parser.add_argument("--set", nargs="+", metavar="NAME=VALUE", default=[], help="other arguments of the corpus")
     parser.add_argument("--id", metavar="NAME", help="name of the folder (made of the segmentor)")
     parser.add_argument("--out", metavar="DIR", help="the folder itself (<corpus folder>/segments/<id>)")
     parser.add_argument("--overwrite", action="store_true", help="replace the boundaries that are there")

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from slt_zoo.cli.corpora import open_corpus
+from slt_zoo.cli.corpora import name_corpus, open_corpus
 from slt_zoo.cli.messages import Words
 from slt_zoo.errors import ConfigError, DatasetNotFoundError
 
@@ -49,10 +49,7 @@ def _parse(words: Sequence[str]) -> argparse.Namespace:
         metavar="DIR",
         help="folder of an mBART-large-cc25, or its hub name, which is downloaded",
     )
-    trim.add_argument("--corpus", required=True, metavar="NAME", help="`slt-zoo list corpora`")
-    trim.add_argument("--root", required=True, metavar="DIR", help="as data.root")
-    trim.add_argument("--set", nargs="+", metavar="NAME=VALUE", default=[], help="other arguments of the corpus")
-    trim.add_argument("--splits", nargs="+", default=["train"], help="whose text is kept (train)")
+    name_corpus(trim, splits=("train",), what="whose text is kept")
     trim.add_argument(
         "--also",
         nargs="+",

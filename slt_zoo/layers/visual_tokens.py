@@ -92,27 +92,25 @@ class SegmentTokens(nn.Module):
 
     def forward(self, rows: Ragged, segments: Ragged) -> Ragged:
         """Rows ``(sum_T, in_dim)`` and their segments ``(sum_S, 2)`` to tokens ``(sum_S, out_dim)``."""
+        return Ragged(segment_mean(self.convolved(rows, segments)), segments.lengths)
+
+    def convolved(self, rows: Ragged, segments: Ragged) -> Ragged:
+        """The rows of each segment, ``S`` sequences of ``(n, out_dim)``; ends are repeated."""
         ranges = _all_ranges(rows, segments)
         both = torch.full_like(ranges[:, 0], KERNEL // 2)
-        return Ragged(segment_mean(self.temporal(rows.values, ranges, both, both)), segments.lengths)
+        return self.temporal(rows.values, ranges, both, both)  # type: ignore[no-any-return]
 
     def reads(self, segments: Tensor) -> Tensor:
         """Ranges of rows that the tokens of one clip are made of, ``(N, 2)``; of its segments ``(S, 2)``."""
         return segments
 
 
-class FrameTokens(nn.Module):
+class FrameTokens(SegmentTokens):
     """A token a row of a segment, each seeing two rows on either side: what is left of `SegmentTokens` unpooled."""
-
-    def __init__(self, in_dim: int, out_dim: int, bn_over_padding: bool = False) -> None:
-        super().__init__()
-        self.temporal = TemporalConv(in_dim, out_dim, bn_over_padding)
 
     def forward(self, rows: Ragged, segments: Ragged) -> Ragged:
         """Rows and segments to tokens ``(sum_T, out_dim)``."""
-        ranges = _all_ranges(rows, segments)
-        both = torch.full_like(ranges[:, 0], KERNEL // 2)
-        out = self.temporal(rows.values, ranges, both, both)
+        out = self.convolved(rows, segments)
         clip = torch.repeat_interleave(segments.lengths)
         return Ragged(out.values, torch.zeros_like(segments.lengths).index_add_(0, clip, out.lengths))
 

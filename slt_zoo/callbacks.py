@@ -19,7 +19,7 @@ from torch import Tensor
 from slt_zoo.errors import ConfigError, SLTError, first_few
 from slt_zoo.files import write_atomically
 from slt_zoo.metrics.collector import gather_by_id, gather_first
-from slt_zoo.metrics.files import load_predictions, merge_scores, save_predictions
+from slt_zoo.metrics.files import load_predictions, merge_measures, merge_scores, save_predictions
 from slt_zoo.metrics.report import ScoredSplit
 from slt_zoo.types import Prediction
 
@@ -72,11 +72,13 @@ def _scored(pl_module: LightningModule, split: str) -> ScoredSplit | None:
 
 
 class PredictionWriter(Callback):
-    """Writes ``predictions/<split>.jsonl`` and ``scores.json`` into the run folder.
+    """Writes ``predictions/<split>.jsonl``, ``scores.json`` and ``measures.json`` into the run folder.
 
-    After each validation (split ``dev``) and test (split ``test``) the predictions of that split are replaced, and its
-    report in ``scores.json``; other splits stay. Files change atomically. After ``predict`` only predictions are
-    written, those of ``datamodule.predict_split``. Nothing is written by the sanity check and by ``fast_dev_run``.
+    After each validation (split ``dev``) and test (split ``test``) the predictions of that split are replaced, its
+    report in ``scores.json``, and in ``measures.json`` its losses and what else was measured on the whole of it, which
+    is all that there is of a phase that translates nothing; other splits stay. Files change atomically. After
+    ``predict`` only predictions are written, those of ``datamodule.predict_split``. Nothing is written by the sanity
+    check and by ``fast_dev_run``.
 
     Args:
         folder: run folder; the trainer's ``default_root_dir`` by default.
@@ -131,9 +133,13 @@ class PredictionWriter(Callback):
 
     def _write(self, trainer: Trainer, pl_module: LightningModule, split: str, extra: dict[str, Any]) -> None:
         result = _scored(pl_module, split)
-        if result is None or not trainer.is_global_zero or _dry(trainer):
+        if not trainer.is_global_zero or _dry(trainer):
             return
         folder = _run_folder(self.folder, trainer)
+        if measured := getattr(pl_module, "measured", {}).get(split):
+            merge_measures(folder / "measures.json", {split: {**measured, **extra}})
+        if result is None:
+            return
         save_predictions(folder / "predictions" / f"{split}.jsonl", result.predictions)
         report = replace(result.report, extra=result.report.extra | {"complete": result.complete} | extra)
         merge_scores(folder / "scores.json", {split: report})

@@ -109,6 +109,17 @@ def test_prediction_writer_writes_dev_and_test(tmp_path):
     assert [p.hypothesis for p in load_predictions(tmp_path / "predictions" / "test.jsonl")] == ["sonne"] * 3
 
 
+def test_what_is_measured_is_written_without_translations_too(tmp_path):
+    model = Parrot(translates=False)
+    model.measured = {"dev": {"loss": 0.5, "v2t_r1": 1.0}, "test": {"v2t_r1": float("nan")}}
+    run = trainer(tmp_path, [PredictionWriter()])
+    run.fit(model, batches(), batches())
+    run.test(model, batches())
+    found = json.loads((tmp_path / "measures.json").read_text("utf-8"))
+    assert found == {"dev": {"loss": 0.5, "v2t_r1": 1.0, "step": run.global_step}, "test": {"v2t_r1": None}}
+    assert not (tmp_path / "scores.json").exists()
+
+
 def test_prediction_writer_says_nothing_in_the_sanity_check(tmp_path):
     module = Parrot()
     fit = trainer(tmp_path, [PredictionWriter(), SampleTable()], max_epochs=1, limit_val_batches=0)

@@ -1,10 +1,11 @@
-"""Result files of a run folder: ``predictions/<split>.jsonl`` and ``scores.json``."""
+"""Result files of a run folder: ``predictions/<split>.jsonl``, ``scores.json`` and ``measures.json``."""
 
 from __future__ import annotations
 
 import json
+import math
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ __all__ = [
     "ResultFileError",
     "load_predictions",
     "load_scores",
+    "merge_measures",
     "merge_scores",
     "read_result",
     "save_predictions",
@@ -123,6 +125,21 @@ def merge_scores(path: str | os.PathLike[str], reports: dict[str, ScoreReport]) 
     old = _read_scores(path) if path.exists() else {}
     for split, report in reports.items():
         old[split] = json.loads(report.to_json())
+    write_atomically(path, json.dumps(old, ensure_ascii=False, indent=2) + "\n")
+
+
+def merge_measures(path: str | os.PathLike[str], measures: Mapping[str, Mapping[str, float]]) -> None:
+    """Put numbers (by split, then name) into a file beside the scores, atomically; other splits in it stay.
+
+    What is infinite or no number is written as null.
+
+    Raises:
+        ResultFileError: the file that is there is no JSON object.
+    """
+    path = Path(path)
+    old = _read_scores(path) if path.exists() else {}
+    for split, values in measures.items():
+        old[split] = {name: value if math.isfinite(value) else None for name, value in values.items()}
     write_atomically(path, json.dumps(old, ensure_ascii=False, indent=2) + "\n")
 
 

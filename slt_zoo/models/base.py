@@ -91,6 +91,8 @@ class SLTModule(LightningModule):
         self.optimizer, self.lr_scheduler = optimizer, lr_scheduler
         self.codecs = {}
         self.scored: dict[Split, ScoredSplit] = {}
+        self.measured: dict[Split, dict[str, float]] = {}
+        """Mean losses and measures of each evaluated split."""
         self.skipped: dict[str, str] = {}
         """Training samples that were left out, and why: missing at setup, or unreadable later."""
         self._evaluation: SplitEvaluation | None = None

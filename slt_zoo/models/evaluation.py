@@ -57,10 +57,12 @@ class SplitEvaluation:
     def finish(self) -> ScoredSplit | None:
         """Log means, measures and scores; what was scored, if the model translates."""
         model = self.model
-        self._log(self._means())
+        values: dict[str, Any] = self._means()
         kept = gather_first(self.kept)
         if kept and not model.trainer.sanity_checking:
-            self._log(model.measure(self.split, kept))
+            values |= model.measure(self.split, kept)
+        self._log(values)
+        model.measured[self.split] = {name: float(value) for name, value in values.items()}
         return None if model.trainer.sanity_checking or not model.translates else self._score()
 
     def _log(self, values: Mapping[str, Any], name: str = MAIN) -> None:

@@ -304,7 +304,7 @@ def write_pretrained(folder: str | Path, module: nn.Module, config: Mapping[str,
 
 
 def read_pretrained(folder: str | Path, build: Callable[[dict[str, Any]], SLTModule], class_name: str) -> SLTModule:
-    """Inverse of `write_pretrained`: ``build`` makes the module of its hyper-parameters.
+    """Inverse of `write_pretrained`: ``build`` makes the module of the configuration.
 
     Raises:
         CheckpointError: the folder is none of ours.
@@ -319,7 +319,7 @@ def read_pretrained(folder: str | Path, build: Callable[[dict[str, Any]], SLTMod
         raise CheckpointClassError(
             "the folder holds another model", where=folder, expected=class_name, found=config.get("class")
         )
-    module = build(config["hyper_parameters"])
+    module = build(config)
     try:
         load_model(module, str(folder / WEIGHTS))
     except RuntimeError as cause:

@@ -73,7 +73,8 @@ def test_steps_behind_the_weights_are_known_in_evaluation_too(root, tmp_path):
     assert seen == {"training": [0, 1, 2], "evaluation": [1, 2, 3]}
     trainer.save_checkpoint(tmp_path / "a.ckpt")
     loaded = Counting.load_from_checkpoint(tmp_path / "a.ckpt", weights_only=True)
-    for one in (model, loaded):
+    folder = Counting.from_pretrained(model.save_pretrained(tmp_path / "folder"))
+    for one in (model, loaded, folder):
         seen.clear()
         quick_trainer(tmp_path).test(one, datamodule=Phoenix14T(root), verbose=False)
         assert seen == {"evaluation": [3]}

@@ -26,7 +26,9 @@ class LogitScale(nn.Module):
 
     def __init__(self, init: float = math.log(1 / 0.07), maximum: float | None = math.log(100)) -> None:
         super().__init__()
-        self.log, self.maximum = nn.Parameter(torch.tensor(float(init))), maximum
+        self.log = nn.Parameter(torch.tensor(float(init)))
+        # as float32 has it: a parameter rounded up would lie above, where `clamp` has no gradient
+        self.maximum = None if maximum is None else float(torch.tensor(maximum, dtype=torch.float32))
 
     def forward(self) -> Tensor:
         """``()``, the factor."""

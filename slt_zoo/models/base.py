@@ -233,8 +233,8 @@ class SLTModule(LightningModule):
         sources = [InitFrom(**s) for s in self.hparams.get("init_from") or []]
         if self.hparams.get("initialised_from") is None:
             for source in sources:  # rows of an earlier phase's embedding mean what they meant there
-                shared = source.codecs().keys() & self.hparams["codecs"].keys()
-                self.hparams["codecs"] |= {name: source.codecs()[name] for name in shared}
+                theirs = source.codecs()
+                self.hparams["codecs"] |= {n: theirs[n] for n in theirs.keys() & self.hparams["codecs"].keys()}
         if (rule := self._rule()) is not None:
             check_rule(rule, self.hparams["codecs"])
         self.codecs = {name: codec_from_dict(d) for name, d in self.hparams["codecs"].items()}
@@ -429,16 +429,18 @@ class SLTModule(LightningModule):
     def save_pretrained(self, folder: str | Path) -> Path:
         """Write weights (safetensors) and hyper-parameters (YAML); `from_pretrained` reads them."""
         plain = {k: loading.plain_data(k, v) for k, v in self.hparams.items()}
-        config = {"class": self.class_name(), "version": __version__, "hyper_parameters": plain}
+        config: dict[str, Any] = {"class": self.class_name(), "version": __version__, "hyper_parameters": plain}
+        config["trained_steps"] = self.trained_steps
         return loading.write_pretrained(folder, self, config)
 
     @classmethod
     def from_pretrained(cls, folder: str | Path) -> Self:
         """The model of a `save_pretrained` folder, in eval mode; nothing is downloaded."""
 
-        def build(hyper_parameters: dict[str, Any]) -> SLTModule:
-            model = cls(**hyper_parameters)
+        def build(config: dict[str, Any]) -> SLTModule:
+            model = cls(**config["hyper_parameters"])
             model.configure_model()
+            model._steps = config.get("trained_steps", 0)
             return model
 
         return cast(Self, loading.read_pretrained(folder, build, cls.class_name()))

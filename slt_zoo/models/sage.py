@@ -20,6 +20,7 @@ from lightning.pytorch.cli import OptimizerCallable
 from lightning.pytorch.utilities import rank_zero_warn
 from torch import Tensor
 
+from slt_zoo.data.base import SLTDataModule
 from slt_zoo.errors import ConfigError, first_few
 from slt_zoo.losses import (
     clcl_loss,
@@ -182,6 +183,26 @@ class SAGEPretraining(SAGEModule):
         others = self.trainer.world_size > 1 and self.hparams["gather_negatives"]
         if data.batch_size == 1 and data.frames_per_batch is None and not others:
             rank_zero_warn("a batch of one clip has no negatives: the loss is always 0; pass a larger data.batch_size")
+
+    def on_validation_start(self) -> None:
+        """Make the text side of development at once, where no fit has."""
+        self._prepare_texts("dev")
+
+    def on_test_start(self) -> None:
+        """Make the text side of the test split at once."""
+        self._prepare_texts("test")
+
+    def _prepare_texts(self, split: Split) -> None:
+        data = getattr(self.trainer, "datamodule", None)
+        if isinstance(data, SLTDataModule):
+            self.teacher.device = self.device
+            self.teacher.prepare(data.manifest(split).column("text"))
+
+    def on_train_batch_start(self, batch: Batch, batch_idx: int) -> None:
+        """Bring scales back to their bound, as CiCo does after every step: above it nothing would move them again."""
+        for scale in (self.network.scale_ce, self.network.scale_hs):
+            if scale is not None:
+                scale.bound()
 
     def on_train_epoch_start(self) -> None:
         """Say once that accumulated batches do not see each other's texts."""

@@ -117,7 +117,7 @@ class TextPretraining(MBartModule):
 
     def extra_hypotheses(self, batch: Batch) -> dict[str, list[str]]:
         """Sentences that were read whole: is what is written what was read?"""
-        return {"copied": self.write(self._sentences(batch, noised=False))}
+        return {"copied": self.write(*self.network.encode(*self._sentences(batch, noised=False)))}
 
     def decoding_settings(self) -> dict[str, Any]:
         """Beam size, length penalty, longest output, and the noise."""

@@ -4,20 +4,41 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict, replace
-from typing import Any, Literal, cast, get_args
+from typing import Any, Literal, NamedTuple, cast, get_args
+
+from torch import Tensor
 
 from slt_zoo.errors import ConfigError, UnknownNameError
 from slt_zoo.layers.lora import LoRA
 from slt_zoo.layers.seq2seq import Seq2Seq, TranslationNet
 from slt_zoo.losses import teacher_forcing, token_accuracy, token_cross_entropy
 from slt_zoo.models.base import SLTModule
+from slt_zoo.models.evaluation import MAIN
 from slt_zoo.text import SubwordCodec, TextCodec
 from slt_zoo.text.mbart import AttentionKind, MBartSizes, build_mbart, load_mbart, sizes_of
-from slt_zoo.types import Batch, Losses, Sample
+from slt_zoo.types import Batch, Losses, Ragged, Sample
 
-__all__ = ["Frozen", "MBartModule"]
+__all__ = ["Frozen", "Likelihood", "MBartModule"]
 
 Frozen = Literal["visual", "encoder", "decoder", "embeddings"]
+
+
+class Likelihood(NamedTuple):
+    """Of texts, given a memory.
+
+    Attributes:
+        total: ``()``, cross-entropy of all targets, summed.
+        tokens: ``()``, how many there are.
+        accuracy: ``()``, share of tokens that are the likeliest where those before them are given.
+        logits: ``(B, L, V)``.
+        truth: the targets, ``B`` sequences.
+    """
+
+    total: Tensor
+    tokens: Tensor
+    accuracy: Tensor
+    logits: Tensor
+    truth: Ragged
 
 
 class MBartModule(SLTModule):
@@ -151,34 +172,59 @@ class MBartModule(SLTModule):
         sizes_of(self.weights)  # says more than a tokenizer can of what may stand in the place of a missing folder
         return {"text": SubwordCodec.from_pretrained(self.weights, languages[0])}
 
-    def losses(self, batch: Batch) -> Losses:
-        """Cross-entropy over all targets, to the language's token behind the end, and the share of right ones.
+    # Encoding and what is made of it are apart, so that an evaluation encodes once, and a model may have two memories.
 
-        That token is a target in mBART's own training and in what followed it; the share does not count it.
+    def encode(self, batch: Batch) -> tuple[Tensor, Tensor]:
+        """Memory ``(B, N, D)`` and its mask ``(B, N)``, True = valid."""
+        return self.network.encode(*self.sources(batch))
+
+    def likelihood(self, memory: Tensor, mask: Tensor, texts: Sequence[str], *, rotate: bool = True) -> Likelihood:
+        """How likely texts are, token by token, given a memory.
+
+        Args:
+            memory: of `encode`.
+            mask: likewise.
+            texts: one a row.
+            rotate: the language's token behind the end is a target, too, as in mBART's own training and in what
+                followed it; the share of right tokens does not count it.
         """
-        hp = self.hparams
-        ids = self.codec.encode(batch.text, max_len=hp["max_tokens"]).to(self.device)
-        read, truth = teacher_forcing(ids, rotate=True)
-        logits = self.net(*self.sources(batch), read.padded(self.codec.pad_id)[0])
-        total, count = token_cross_entropy(logits, truth, label_smoothing=hp["label_smoothing"])
-        accuracy = token_accuracy(logits, truth, rotated=True)
-        return Losses(self.mean(total, count), {"token_accuracy": accuracy}, count=len(truth.values))
+        ids = self.codec.encode(texts, max_len=self.hparams["max_tokens"]).to(self.device)
+        read, truth = teacher_forcing(ids, rotate=rotate)
+        logits = self.network.seq2seq.decode(memory, mask, read.padded(self.codec.pad_id)[0])
+        total, count = token_cross_entropy(logits, truth, label_smoothing=self.hparams["label_smoothing"])
+        return Likelihood(total, count, token_accuracy(logits, truth, rotated=rotate), logits, truth)
 
-    def translate(self, batch: Batch) -> list[str]:
-        """Beam search from the language's token on."""
-        return self.write(self.sources(batch))
-
-    def write(self, sources: tuple[Any, ...]) -> list[str]:
-        """Sentences of what the encoder reads."""
+    def write(self, memory: Tensor, mask: Tensor) -> list[str]:
+        """Beam search in a memory, from the language's token on: one sentence a row."""
         hp = self.hparams
         ids = self.network.seq2seq.search(
-            *self.network.encode(*sources),
+            memory,
+            mask,
             start_id=self.codec.bos_id,
             num_beams=hp["beam_size"],
             max_new_tokens=hp["max_new_tokens"],
             length_penalty=hp["length_penalty"],
         )
         return self.codec.decode(ids)
+
+    def losses_of(self, batch: Batch, memory: Tensor, mask: Tensor) -> Losses:
+        """Cross-entropy over all targets, to the language's token behind the end, and the share of right ones."""
+        found = self.likelihood(memory, mask, batch.text)
+        loss = self.mean(found.total, found.tokens)
+        return Losses(loss, {"token_accuracy": found.accuracy}, count=len(found.truth.values))
+
+    def losses(self, batch: Batch) -> Losses:
+        """`losses_of` what the encoder makes of the batch."""
+        return self.losses_of(batch, *self.encode(batch))
+
+    def translate(self, batch: Batch) -> list[str]:
+        """Sentences by `write`."""
+        return self.write(*self.encode(batch))
+
+    def evaluate(self, batch: Batch) -> tuple[Losses, dict[str, list[str]]]:
+        """Losses and hypotheses of one memory."""
+        memory = self.encode(batch)
+        return self.losses_of(batch, *memory), {MAIN: self.write(*memory), **self.extra_hypotheses(batch)}
 
     def decoding_settings(self) -> dict[str, Any]:
         """Beam size, length penalty and longest output."""

@@ -196,6 +196,8 @@ def test_the_scale_is_bounded():
     assert scale().item() == pytest.approx(100)
     scale.bound()
     assert scale.log.item() == pytest.approx(math.log(100))
+    scale().backward()
+    assert scale.log.grad.item() == pytest.approx(100), "at its bound it can still fall"
     free = LogitScale(init=10.0, maximum=None)
     free.bound()
     assert free().item() == pytest.approx(math.exp(10.0))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import warnings
 from typing import Any, ClassVar
 
@@ -143,6 +144,28 @@ class Rows:
 
 def stage2(rows):
     return SAGENet(VisualEncoder("resnet34", None), Seq2Seq(build_mbart(MBART_LARGE, Rows(rows))))
+
+
+def test_a_scale_above_its_bound_is_learnt_again(simulated, tmp_path):
+    """Where it is clamped it has no gradient, and would stay there for ever."""
+    contract = TestPretraining()
+    model = contract.make_model(optimizer=lambda p: torch.optim.SGD(p, lr=0.1)).prepare(contract.make_data(simulated))
+    model.network.scale_ce.log.data.fill_(50.0)
+    quick_trainer(tmp_path, max_steps=1, limit_val_batches=0).fit(model, datamodule=contract.make_data(simulated))
+    log = model.network.scale_ce.log.item()
+    assert log < 5 and log != pytest.approx(math.log(100), abs=1e-5)
+
+
+def test_an_evaluation_encodes_once(simulated):
+    contract = TestTranslation()
+    data = contract.make_data(simulated)
+    model, batch = contract.prepared(data), contract.batch(data)
+    calls = []
+    model.network.visual.register_forward_hook(lambda *_: calls.append(1))
+    losses, hypotheses = model.evaluate(batch)
+    assert len(calls) == 1
+    assert losses.total.item() == pytest.approx(model.losses(batch).total.item())
+    assert hypotheses == {"": model.translate(batch)} and len(calls) == 3
 
 
 def test_gradients_go_where_the_losses_weigh():

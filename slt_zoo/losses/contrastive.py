@@ -26,17 +26,19 @@ class LogitScale(nn.Module):
 
     def __init__(self, init: float = math.log(1 / 0.07), maximum: float | None = math.log(100)) -> None:
         super().__init__()
-        self.log = nn.Parameter(torch.tensor(float(init)))
-        # as float32 has it: a parameter rounded up would lie above, where `clamp` has no gradient
-        self.maximum = None if maximum is None else float(torch.tensor(maximum, dtype=torch.float32))
+        self.log, self.maximum = nn.Parameter(torch.tensor(float(init))), maximum
 
     def forward(self) -> Tensor:
         """``()``, the factor."""
-        return self.log.clamp(max=self.maximum).exp() if self.maximum is not None else self.log.exp()
+        if self.maximum is None:
+            return self.log.exp()
+        # `clamp` has no gradient at its bound, nor above: what came there would stay for ever
+        above = (self.log.detach() - self.maximum).clamp(min=0)
+        return (self.log - above).exp()
 
     @torch.no_grad()
     def bound(self) -> None:
-        """Bring the logarithm back below its maximum, where it would not move any more."""
+        """Bring the logarithm back to its maximum; CiCo does so after every step."""
         if self.maximum is not None:
             self.log.clamp_(max=self.maximum)
 

@@ -199,7 +199,7 @@ class SAGEPretraining(SAGEModule):
             self.teacher.prepare(data.manifest(split).column("text"))
 
     def on_train_batch_start(self, batch: Batch, batch_idx: int) -> None:
-        """Bring scales back to their bound, as CiCo does after every step: above it nothing would move them again."""
+        """Bring scales back to their bound, as CiCo does after every step: from far above they would come back late."""
         for scale in (self.network.scale_ce, self.network.scale_hs):
             if scale is not None:
                 scale.bound()

@@ -7,6 +7,8 @@ import math
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LambdaLR
 
+from slt_zoo.errors import ConfigError
+
 __all__ = ["WarmupCosine"]
 
 
@@ -20,13 +22,21 @@ class WarmupCosine(LambdaLR):
         warmup_steps: optimizer steps from 0 to the full rate.
         total_steps: optimizer steps to the end of the cosine.
         final: share of the full rate that is left at the end.
+
+    Raises:
+        ConfigError: the warm-up is as long as the schedule, or negative.
     """
 
     interval = "step"
 
     def __init__(self, optimizer: Optimizer, warmup_steps: int, total_steps: int, final: float = 0.0) -> None:
         if not 0 <= warmup_steps < total_steps:
-            raise ValueError(f"warmup_steps must be in [0, total_steps), got {warmup_steps} of {total_steps}")
+            raise ConfigError(
+                "the warm-up is a part of the schedule",
+                expected="0 <= warmup_steps < total_steps",
+                found=f"{warmup_steps=}, {total_steps=}",
+                todo="a shorter run needs both smaller: --model.lr_scheduler.init_args.warmup_steps, .total_steps",
+            )
 
         def factor(step: int) -> float:
             if step < warmup_steps:

@@ -7,6 +7,8 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
+from slt_zoo.errors import ConfigError
+
 __all__ = ["IMAGENET_MEAN", "IMAGENET_STD", "NormaliseFrames"]
 
 IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
@@ -33,5 +35,5 @@ class NormaliseFrames(nn.Module):
     def forward(self, frames: Tensor) -> Tensor:
         """``(N, 3, H, W)`` uint8 to float of the same shape, in the buffers' dtype."""
         if frames.dtype != torch.uint8:
-            raise TypeError(f"frames must be uint8 as they were decoded, got {frames.dtype}")
+            raise ConfigError("frames are uint8, as they were decoded", found=frames.dtype)
         return torch.addcmul(self.bias, frames.to(self.weight.dtype), self.weight)

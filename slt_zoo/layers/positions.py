@@ -7,6 +7,8 @@ import math
 import torch
 from torch import Tensor, nn
 
+from slt_zoo.errors import ConfigError
+
 __all__ = ["SinusoidalPositions"]
 
 
@@ -33,9 +35,14 @@ class SinusoidalPositions(nn.Module):
         """``(B, T, D)`` to the same shape.
 
         Raises:
-            ValueError: T is larger than ``max_len``.
+            ConfigError: T is larger than ``max_len``.
         """
         if x.shape[1] > len(self.table):
-            raise ValueError(f"a sequence of {x.shape[1]} is longer than the {len(self.table)} known positions")
+            raise ConfigError(
+                "a sequence is longer than the known positions",
+                expected=f"at most {len(self.table)}",
+                found=x.shape[1],
+                todo="shorter input, or a larger table (max_len)",
+            )
         out: Tensor = self.dropout(x + self.table[: x.shape[1]].to(x.dtype))
         return out

@@ -6,6 +6,7 @@ import pytest
 import torch
 from torch import nn
 
+from slt_zoo.errors import ConfigError
 from slt_zoo.layers.decoding import beam_search, greedy_search
 from slt_zoo.layers.positions import SinusoidalPositions
 from slt_zoo.layers.transformer import DecoderLayer, EncoderLayer, capture, causal_mask, window_mask
@@ -60,7 +61,7 @@ def test_masks_and_positions():
     torch.testing.assert_close(
         table[0], torch.tensor([[0, 1, 0, 1], [0.8414710, 0.5403023, 0.0099998, 0.9999500]]), atol=1e-6, rtol=0
     )
-    with pytest.raises(ValueError, match="longer than the 10"):
+    with pytest.raises(ConfigError, match="longer than the known positions"):
         SinusoidalPositions(4, 10)(torch.zeros(1, 11, 4))
 
 

@@ -6,7 +6,7 @@ Low, Walsh, Sincan, Bowden: "Hands-On: Segmenting Individual Signs from Continuo
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, cast
 
 import torch
@@ -22,7 +22,7 @@ from slt_zoo.data.transforms import CentreHands, CentreOnShoulders, ChoosePoints
 from slt_zoo.errors import ConfigError
 from slt_zoo.models.base import SLTModule
 from slt_zoo.segmentation.hands_on import HandsOnNet, fix_up
-from slt_zoo.segmentation.scores import COUNTS, count_frames, f1_scores
+from slt_zoo.segmentation.scores import count_frames, f1_scores
 from slt_zoo.text import TextCodec
 from slt_zoo.types import Batch, ClipPipeline, InputSpec, Losses, Ragged, Sample, Split, TransformClip
 
@@ -95,7 +95,6 @@ class SignSegmentor(SLTModule):
                 found=f"{len(hands)} points of hands, {len(body)} others",
                 todo="choose 'upper_hands48', 'upper50' or 'holistic75'",
             )
-        self._counts = torch.zeros(COUNTS, dtype=torch.float64)
 
     @property
     def input_spec(self) -> InputSpec:
@@ -134,48 +133,29 @@ class SignSegmentor(SLTModule):
         return {}
 
     def losses(self, batch: Batch) -> Losses:
-        """Cross-entropy over all frames, and the share of right labels."""
+        """Cross-entropy over all frames, and the share of right labels; in evaluation also what F1 is measured on."""
         pose, logits = self._logits(batch)
-        return self._losses(logits, self._truth(batch, pose))
+        labels = self._truth(batch, pose)
+        truth = torch.cat(labels)
+        weight = logits.new_tensor([1.0, 1.0, self.hparams["begin_weight"]], dtype=torch.float32)
+        total = F.cross_entropy(logits.float(), truth, weight, reduction="sum")
+        accuracy = (logits.argmax(-1) == truth).float().mean()
+        kept = {} if self.training else self._keep(batch, self._decode(logits, pose), labels)
+        return Losses(self.mean(total, weight[truth].sum()), {"accuracy": accuracy}, count=len(truth), kept=kept)
 
     def label(self, batch: Batch) -> list[Tensor]:
         """Labels ``(T,)`` int64 of each clip's rows, mended where ``fix_up`` says so; on the CPU."""
         pose, logits = self._logits(batch)
         return self._decode(logits, pose)
 
-    def evaluate(self, batch: Batch) -> tuple[Losses, dict[str, list[str]]]:
-        """Losses; counts frames and begins for the scores of the split."""
-        pose, logits = self._logits(batch)
-        truth = self._truth(batch, pose)
-        for said, true in zip(self._decode(logits, pose), truth, strict=True):
-            self._counts += count_frames(said, true, self.hparams["tolerance"])
-        return self._losses(logits, truth), {}
-
-    def on_validation_epoch_start(self) -> None:
-        """Forget what an interrupted evaluation left."""
-        super().on_validation_epoch_start()
-        self._counts = torch.zeros(COUNTS, dtype=torch.float64)
-
-    def on_validation_epoch_end(self) -> None:
-        """Score the development split."""
-        super().on_validation_epoch_end()
-        self._log_scores("dev")
-
-    def on_test_epoch_end(self) -> None:
-        """Score the test split."""
-        super().on_test_epoch_end()
-        self._log_scores("test")
+    def measure(self, split: Split, kept: Mapping[str, Any]) -> dict[str, float]:
+        """F1 of begins and of each label, over the frames of all clips of the split."""
+        counts = torch.stack(list(kept.values())).sum(0)
+        return f1_scores(counts, self.hparams["tolerance"])
 
     def decoding_settings(self) -> dict[str, Any]:
         """What changes labels beside the weights."""
         return {name: self.hparams[name] for name in ("fix_up", "window")}
-
-    def _log_scores(self, split: Split) -> None:
-        exact = torch.float32 if self.device.type == "mps" else torch.float64
-        counts = self.trainer.strategy.reduce(self._counts.to(self.device, exact), reduce_op="sum")
-        if not self.trainer.sanity_checking:
-            scores = f1_scores(counts.cpu(), self.hparams["tolerance"])
-            self.log_dict({f"{split}/{name}": value for name, value in scores.items()})
 
     def _points(self) -> tuple[str, ...]:
         points = self.hparams["points"]
@@ -204,12 +184,10 @@ class SignSegmentor(SLTModule):
         runs = batch.segments.split()
         return [labels_of_runs(r, n) for r, n in zip(runs, pose.lengths.tolist(), strict=True)]
 
-    def _losses(self, logits: Tensor, labels: list[Tensor]) -> Losses:
-        truth = torch.cat(labels)
-        weight = logits.new_tensor([1.0, 1.0, self.hparams["begin_weight"]], dtype=torch.float32)
-        total = F.cross_entropy(logits.float(), truth, weight, reduction="sum")
-        accuracy = (logits.argmax(-1) == truth).float().mean()
-        return Losses(self.mean(total, weight[truth].sum()), {"accuracy": accuracy}, count=len(truth))
+    def _keep(self, batch: Batch, said: list[Tensor], truth: list[Tensor]) -> dict[str, Tensor]:
+        """Of each clip the counts of its frames and begins."""
+        labels = zip(batch.id, said, truth, strict=True)
+        return {i: count_frames(heard, true, self.hparams["tolerance"]) for i, heard, true in labels}
 
     def _decode(self, logits: Tensor, pose: Ragged) -> list[Tensor]:
         labels = Ragged(logits.argmax(-1).cpu(), pose.lengths.cpu()).split()

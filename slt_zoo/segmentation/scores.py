@@ -7,10 +7,7 @@ from torch import Tensor
 
 from slt_zoo.data.boundaries import BEGIN
 
-__all__ = ["COUNTS", "count_frames", "f1_scores", "match_begins"]
-
-COUNTS = 3 * 4
-"""Numbers of `count_frames`: hits, said and true of the begins within the tolerance, then of the labels 0, 1 and 2."""
+__all__ = ["count_frames", "f1_scores", "match_begins"]
 
 
 def match_begins(said: Tensor, true: Tensor, tolerance: int = 2) -> int:
@@ -45,7 +42,8 @@ def count_frames(said: Tensor, true: Tensor, tolerance: int = 2) -> Tensor:
         tolerance: see `match_begins`.
 
     Returns:
-        ``(COUNTS,)`` float64 on the CPU.
+        ``(12,)`` float64 on the CPU: hits, said and true of the begins within the tolerance, then of the labels 0, 1
+        and 2.
     """
     said, true = said.cpu(), true.cpu()
     heard, wanted = (torch.nonzero(labels == BEGIN).flatten() for labels in (said, true))
@@ -60,7 +58,7 @@ def f1_scores(counts: Tensor, tolerance: int = 2) -> dict[str, float]:
     """F1 of begins within the tolerance and of each label frame by frame, 0 to 1; of nothing said and nothing true, 1.
 
     Args:
-        counts: ``(COUNTS,)``, summed over clips.
+        counts: ``(12,)`` of `count_frames`, summed over clips.
         tolerance: with which they were counted; part of the name.
     """
     names = (f"begin_f1_within_{tolerance}", "frame_f1_outside", "frame_f1_inside", "frame_f1_begin")

@@ -84,6 +84,19 @@ class TestContract(ModelContract):
         data.eval_batch_size = 1
         return data
 
+    def test_a_split_is_scored_without_what_was_scored_before(self, data, tmp_path):
+        def tested(model):
+            return quick_trainer(tmp_path).test(model, datamodule=data, verbose=False)[0]
+
+        model = self.make_model()
+        quick_trainer(tmp_path, max_steps=2).fit(model, datamodule=data)
+        fresh = self.prepared(data)
+        fresh.load_state_dict(model.state_dict())
+        alone = tested(fresh)
+        quick_trainer(tmp_path).validate(model, datamodule=data, verbose=False)
+        assert tested(model) == tested(model) == alone
+        assert model.measured["test"] == pytest.approx({k.removeprefix("test/"): v for k, v in alone.items()})
+
     def test_speed_and_mirroring_keep_signs_on_their_rows(self, data):
         model = self.make_model(augment=1.0, mirror=0.5).prepare(data)
         for batch in data.loader("train", training=True):

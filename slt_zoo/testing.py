@@ -181,6 +181,22 @@ class ModelContract:
             padded = model.losses(batch)
         torch.testing.assert_close(plain.total, padded.total, atol=1e-5, rtol=1e-5)
 
+    def test_scores_do_not_depend_on_how_a_split_is_cut_into_batches(
+        self, simulated: Simulated, tmp_path: Path
+    ) -> None:
+        model = self.make_model(optimizer=lambda p: torch.optim.AdamW(p, lr=self.overfit_rate))
+        # a few steps: where nothing is right yet, shares of what is right are 0 however they are weighed
+        trainer = quick_trainer(tmp_path, max_steps=10, limit_val_batches=0, gradient_clip_val=1.0)
+        trainer.fit(model, datamodule=self.make_data(simulated, batch_size=8))
+        found = []
+        for size in (4, 3, 1):
+            data = self.make_data(simulated, eval_batch_size=size)
+            (scores,) = quick_trainer(tmp_path).validate(model, datamodule=data, verbose=False)
+            found.append({k: v for k, v in scores.items() if k not in self.of_a_batch})
+        assert found[0], "something is scored"
+        assert found[1] == pytest.approx(found[0], rel=1e-5, abs=1e-5)
+        assert found[2] == pytest.approx(found[0], rel=1e-5, abs=1e-5)
+
     # Checkpoints.
 
     def test_a_checkpoint_is_complete_in_itself(self, data: SLTDataModule, tmp_path: Path) -> None:

@@ -411,15 +411,31 @@ class Losses:
     Attributes:
         total: ``()``, minimised.
         terms: ``()`` each, logged and nothing else.
-        count: how many things (tokens, say) these are means over; None: the clips. Evaluation weighs batches by it, so
+        count: of how many things (tokens, say) these are means; None: the clips. Evaluation weighs batches by it, so
             that a split's mean does not depend on how it was cut into batches.
+        counts: the same of a term that has another count, by its name, ``"loss"`` being ``total``. Of a weighted mean
+            it is the sum of the weights.
         kept: what `SLTModule.measure` needs of each clip, by id; in evaluation, tensors on the CPU.
     """
 
     total: Tensor
     terms: dict[str, Tensor] = field(default_factory=dict)
-    count: int | None = None
+    count: float | Tensor | None = None
+    counts: Mapping[str, float | Tensor] = field(default_factory=dict)
     kept: Mapping[str, Any] = field(default_factory=dict)
+
+    def means(self, clips: int) -> dict[str, tuple[Tensor, float | Tensor]]:
+        """``total`` as ``"loss"`` and each term, ``()``, with its count, of a batch of so many clips.
+
+        Raises:
+            ConfigError: ``counts`` names what is no term.
+        """
+        values = {"loss": self.total, **self.terms}
+        for name in self.counts:
+            if name not in values:
+                raise UnknownNameError("term with a count", name, sorted(values))
+        count = clips if self.count is None else self.count
+        return {name: (value, self.counts.get(name, count)) for name, value in values.items()}
 
 
 @dataclass  # not frozen: Lightning refuses to carry frozen ones out of predict_step

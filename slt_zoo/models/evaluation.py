@@ -39,17 +39,19 @@ class SplitEvaluation:
         self.model, self.split = model, split
         self.collectors = {MAIN: PredictionCollector()}
         self.sums: dict[str, Any] = {}
+        """By name of a term: ``(2,)``, the sum of what is averaged and its count."""
         self.kept: dict[str, Any] = {}
 
     def add(self, ids: list[str], losses: Losses, hypotheses: Mapping[str, list[str]]) -> None:
         """Take what a batch gave: its losses and, by name, its hypotheses."""
-        device, count = self.model.device, losses.count or len(ids)
+        device = self.model.device
         exact = torch.float32 if device.type == "mps" else torch.float64  # MPS has no double
-        values = {"loss": losses.total, **losses.terms}
         # summed here: Lightning's mean over processes truncates the count of an odd number of things
-        sums = {name: value.detach().to(exact) * count for name, value in values.items()}
-        sums["count"] = torch.tensor(count, dtype=exact, device=device)
-        self.sums = {name: self.sums.get(name, 0) + value for name, value in sums.items()}
+        for name, (mean, number) in losses.means(len(ids)).items():
+            count = torch.as_tensor(number, dtype=exact, device=device).detach()
+            total = mean.detach().to(device, exact) * count
+            both = torch.stack([total.masked_fill(count == 0, 0), count])  # the mean of nothing is not a number
+            self.sums[name] = self.sums.get(name, 0) + both
         self.kept |= losses.kept
         for name, texts in hypotheses.items():
             self.collectors.setdefault(name, PredictionCollector()).add(ids, texts)
@@ -76,8 +78,7 @@ class SplitEvaluation:
         sums = {k: trainer.strategy.reduce(v, reduce_op="sum") for k, v in sorted(self.sums.items())}
         if not sums or trainer.sanity_checking:
             return {}
-        count = sums.pop("count")
-        return {name: (total / count).float() for name, total in sums.items()}
+        return {name: (total / count).float() for name, (total, count) in sums.items()}
 
     def _cut(self) -> bool:
         """Whether the trainer was told to look at a part of the split only."""

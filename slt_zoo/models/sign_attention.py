@@ -371,7 +371,7 @@ class SignAttention(SLTModule):
         total = F.cross_entropy(logits.float(), truth, weight, label_smoothing=hp["label_smoothing"], reduction="sum")
         count = valid[:, 1:].sum() if weight is None else weight[truth].sum()
         accuracy = (logits.argmax(-1) == truth).float().mean()
-        return Losses(self.mean(total, count), {"token_accuracy": accuracy}, count=len(truth))
+        return Losses(self.mean(total, count), {"token_accuracy": accuracy}, count=len(truth), counts={"loss": count})
 
     def translate(self, batch: Batch) -> list[str]:
         """Greedy, or beam search without length normalisation (section 5)."""

@@ -138,10 +138,10 @@ class SignSegmentor(SLTModule):
         labels = self._truth(batch, pose)
         truth = torch.cat(labels)
         weight = logits.new_tensor([1.0, 1.0, self.hparams["begin_weight"]], dtype=torch.float32)
-        total = F.cross_entropy(logits.float(), truth, weight, reduction="sum")
-        accuracy = (logits.argmax(-1) == truth).float().mean()
+        total, count = F.cross_entropy(logits.float(), truth, weight, reduction="sum"), weight[truth].sum()
+        terms = {"accuracy": (logits.argmax(-1) == truth).float().mean()}
         kept = {} if self.training else self._keep(batch, self._decode(logits, pose), labels)
-        return Losses(self.mean(total, weight[truth].sum()), {"accuracy": accuracy}, count=len(truth), kept=kept)
+        return Losses(self.mean(total, count), terms, count=len(truth), counts={"loss": count}, kept=kept)
 
     def label(self, batch: Batch) -> list[Tensor]:
         """Labels ``(T,)`` int64 of each clip's rows, mended where ``fix_up`` says so; on the CPU."""

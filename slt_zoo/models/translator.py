@@ -211,7 +211,9 @@ class MBartModule(SLTModule):
         """Cross-entropy over all targets, to the language's token behind the end, and the share of right ones."""
         found = self.likelihood(memory, mask, batch.text)
         loss = self.mean(found.total, found.tokens)
-        return Losses(loss, {"token_accuracy": found.accuracy}, count=len(found.truth.values))
+        tokens = len(found.truth.values)
+        counts = {"token_accuracy": tokens - len(batch)}  # without the language's tokens
+        return Losses(loss, {"token_accuracy": found.accuracy}, count=tokens, counts=counts)
 
     def losses(self, batch: Batch) -> Losses:
         """`losses_of` what the encoder makes of the batch."""

@@ -33,6 +33,10 @@ class TestContract(ModelContract):
         "sampling": "none",
     }
 
+    def test_weighted_losses_do_not_depend_on_batches_either(self, simulated, tmp_path, monkeypatch):
+        monkeypatch.setattr(type(self), "arguments", {**self.arguments, "class_weights": True, "label_smoothing": 0.1})
+        self.test_scores_do_not_depend_on_how_a_split_is_cut_into_batches(simulated, tmp_path)
+
 
 class TestContractOfText(TestContract):
     arguments: ClassVar = {**TestContract.arguments, "target": "text", "norm_first": False, "encoder_window": 11}

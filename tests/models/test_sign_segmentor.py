@@ -84,6 +84,10 @@ class TestContract(ModelContract):
         data.eval_batch_size = 1
         return data
 
+    def test_a_weighted_loss_does_not_depend_on_batches_either(self, simulated, tmp_path, monkeypatch):
+        monkeypatch.setattr(type(self), "arguments", {**self.arguments, "begin_weight": 5.0})
+        self.test_scores_do_not_depend_on_how_a_split_is_cut_into_batches(simulated, tmp_path)
+
     def test_a_split_is_scored_without_what_was_scored_before(self, data, tmp_path):
         def tested(model):
             return quick_trainer(tmp_path).test(model, datamodule=data, verbose=False)[0]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -13,6 +12,7 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from slt_zoo.data.boundaries import read_labels
+from slt_zoo.data.draws import draws
 from slt_zoo.data.length_cache import LengthCache
 from slt_zoo.data.manifest import Manifest
 from slt_zoo.data.readers import open_reader
@@ -169,13 +169,10 @@ class ClipDataset(Dataset[Clip]):
 
     def _read(self, index: int, epoch: int) -> Clip:
         sample = self.manifest[index]
-        key = int.from_bytes(
-            hashlib.sha256(sample.id.encode()).digest()[:8]
-        )  # no row: a subset draws as the whole does
         log.debug("reading %s", sample.id)  # before decoding: a decoder that crashes cannot say it afterwards
 
         def read() -> Clip:
-            rng = np.random.default_rng([self.seed, epoch, key])  # anew each time: a second try draws the same
+            rng = draws(self.seed, epoch, sample.id)  # anew each time: a second try draws the same
             return read_clip(sample, self.spec, training=self.training, rng=rng, fps=self.fps)
 
         return retry_read(read, f"sample {sample.id}")

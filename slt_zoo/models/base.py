@@ -11,6 +11,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any, ClassVar, Literal, Self, cast
 
+import numpy as np
 import torch
 from lightning.pytorch import LightningModule
 from lightning.pytorch.cli import LRSchedulerCallable, OptimizerCallable
@@ -21,6 +22,7 @@ from torch.optim.lr_scheduler import ReduceLROnPlateau
 from slt_zoo import loading
 from slt_zoo._version import __version__
 from slt_zoo.data.base import SLTDataModule
+from slt_zoo.data.draws import draws
 from slt_zoo.errors import CheckpointMismatchError, ConfigError, SLTError
 from slt_zoo.loading import InitFrom
 from slt_zoo.metrics import ScoredSplit, gather_first
@@ -198,6 +200,17 @@ class SLTModule(LightningModule):
         if self.training and self._trainer is not None and self._trainer.world_size > 1:
             count = self._trainer.strategy.reduce(count.detach().clone().float(), reduce_op="mean")
         return total / count
+
+    def draws(self, seed: int, sample_id: str) -> np.random.Generator:
+        """What a model draws at random for a sample: by seed, epoch and id, whatever batch or process it is in.
+
+        Outside of training the epoch is 0, in training it counts from 1, so that no epoch draws as an evaluation does.
+
+        Args:
+            seed: a hyper-parameter of the model, at least 0; with several kinds of draws, one each.
+            sample_id: of the sample.
+        """
+        return draws(seed, self.current_epoch + 1 if self.training else 0, sample_id)
 
     @property
     def trained_steps(self) -> int:

@@ -7,11 +7,9 @@ does not form in minutes from signing alone. It has seen no more text than the c
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
 from typing import Any, Literal
 
-import numpy as np
 import torch
 from lightning.pytorch.cli import OptimizerCallable
 from torch import Tensor
@@ -127,15 +125,13 @@ class TextPretraining(MBartModule):
     def _sentences(self, batch: Batch, noised: bool) -> tuple[Tensor, Tensor]:
         """What the encoder reads, ``(B, N)`` ids, and its mask; training noise changes from epoch to epoch."""
         codec = self.codec
-        epoch = self.current_epoch + 1 if self.training else 0
         rows = []
         for sample_id, ids in zip(
             batch.id, codec.encode(batch.text, max_len=self.hparams["max_tokens"]).split(), strict=True
         ):
             tokens = ids[1:-1]
             if noised:
-                key = int.from_bytes(hashlib.sha256(sample_id.encode()).digest()[:8])
-                rng = np.random.default_rng([self.hparams["noise_seed"], epoch, key])
+                rng = self.draws(self.hparams["noise_seed"], sample_id)
                 tokens = self.noise(tokens, getattr(codec, "mask_id", codec.unk_id), rng)
             rows.append(torch.cat([tokens, ids.new_tensor([codec.eos_id, codec.bos_id])]))
         return Ragged.pack(rows).to(self.device).padded(codec.pad_id)

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from slt_zoo import ClipPipeline, CSLDaily, InputSpec, Phoenix14T
+from slt_zoo.data.draws import draws as generator
 from slt_zoo.errors import ConfigError
 from slt_zoo.testing import simulated
 
@@ -39,6 +40,7 @@ def test_a_subset_draws_what_the_whole_split_does(root, tmp_path):
     whole = draws(Phoenix14T(root, seed=3))
     ids = sorted({i for i, _ in whole})
     assert len(ids) == 6 and len(set(whole.values())) == 12, "another draw for every sample and epoch"
+    assert whole == {(i, epoch): generator(3, epoch, i).random() for i, epoch in whole}
     (tmp_path / "train.files").write_text("\n".join(ids[3:]))
     part = draws(Phoenix14T(root, seed=3, subset=str(tmp_path)))
     assert part == {key: value for key, value in whole.items() if key[0] in ids[3:]}

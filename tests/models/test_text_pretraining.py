@@ -12,6 +12,7 @@ from torch import nn
 
 import slt_zoo
 from slt_zoo import InputSpec, Phoenix14T, SLTModule, TextPretraining
+from slt_zoo.data.draws import draws
 from slt_zoo.errors import ConfigError
 from slt_zoo.layers.seq2seq import Seq2Seq
 from slt_zoo.loading import InitFrom
@@ -105,6 +106,35 @@ def test_noise_of_an_evaluation_depends_on_the_id_and_of_training_on_the_epoch(d
     other = make(data, drop=0.3, mask=0.3, swap=0.3, noise_seed=1)
     ids, mask = other._sentences(batch, noised=True)
     assert [row[valid].tolist() for row, valid in zip(ids, mask, strict=True)] != first
+
+
+def test_noise_is_the_same_in_any_batch(data, monkeypatch):
+    model, batch = make(data, drop=0.3, mask=0.3, swap=0.3), dev_batch(data)
+
+    def rows(batch: Batch) -> dict[str, list[int]]:
+        ids, mask = model._sentences(batch, noised=True)
+        return {i: row[valid].tolist() for i, row, valid in zip(batch.id, ids, mask, strict=True)}
+
+    def part(*places: int) -> Batch:
+        lists = {n: [getattr(batch, n)[k] for k in places] for n in ("id", "text", "language", "gloss", "question")}
+        return dataclasses.replace(batch, **lists, fps=[None] * len(places))
+
+    for training, epoch in ((False, 0), (True, 0), (True, 1)):
+        model.train(training)
+        monkeypatch.setattr(TextPretraining, "current_epoch", epoch)
+        assert rows(part(2, 0)) | rows(part(3)) | rows(part(1)) == rows(batch)
+
+
+def test_a_model_draws_by_seed_epoch_and_id(data, monkeypatch):
+    model = make(data)
+
+    def first(seed: int = 5, sample_id: str = "a") -> float:
+        return model.draws(seed, sample_id).random()
+
+    monkeypatch.setattr(TextPretraining, "current_epoch", 2)
+    assert first() == draws(5, 0, "a").random(), "an evaluation draws the same in every epoch"
+    model.train()
+    assert first() == draws(5, 3, "a").random() and len({first(), first(6), first(5, "b")}) == 3
 
 
 def test_without_noise_restoring_is_copying(data):

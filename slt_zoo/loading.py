@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import hashlib
 import importlib
+import inspect
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field, is_dataclass
+from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal, get_args, get_origin, get_type_hints
 
 import torch
 import yaml
@@ -22,6 +24,7 @@ from slt_zoo.errors import (
     CheckpointError,
     CheckpointMismatchError,
     ConfigError,
+    UnknownNameError,
     first_few,
     nearest,
 )
@@ -31,6 +34,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "InitFrom",
+    "check_choices",
     "check_class",
     "check_weights",
     "load",
@@ -290,6 +294,40 @@ def _find_class(name: str, path: Path) -> type[SLTModule]:
 
 def _subclasses(cls: type[SLTModule]) -> list[type[SLTModule]]:
     return [s for direct in cls.__subclasses__() for s in (direct, *_subclasses(direct))]
+
+
+def check_choices(cls: type, values: Mapping[str, Any]) -> None:
+    """Refuse arguments of a class, those of its bases too, that are none of the words its annotation lists.
+
+    The command line reads the annotations; from Python a misspelt word would train something without a name.
+
+    Raises:
+        UnknownNameError: there is one; with the nearest word.
+    """
+    for base in inspect.getmro(cls):
+        for name, words in _choices(base).items():
+            if isinstance(value := values.get(name), str) and value not in words:
+                raise UnknownNameError(f"model.{name}", value, words)
+        if base.__name__ == "SLTModule":  # above it is Lightning's
+            return
+
+
+@lru_cache(maxsize=64)
+def _choices(cls: type) -> dict[str, tuple[str, ...]]:
+    """Arguments of a class that are one of some words, or that or None."""
+    if "__init__" not in vars(cls):
+        return {}
+    try:
+        hints = get_type_hints(vars(cls)["__init__"])
+    except NameError:  # a class of somebody else whose annotations cannot be read here
+        return {}
+    found = {}
+    for name, annotation in hints.items():
+        parts = [part for part in (get_args(annotation) or ()) if part is not type(None)]
+        whole = annotation if get_origin(annotation) is Literal else parts[0] if len(parts) == 1 else None
+        if get_origin(whole) is Literal:
+            found[name] = get_args(whole)
+    return found
 
 
 def write_pretrained(folder: str | Path, module: nn.Module, config: Mapping[str, Any]) -> Path:

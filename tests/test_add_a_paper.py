@@ -20,7 +20,7 @@ TINY = MBartSizes(d_model=32, encoder_layers=1, decoder_layers=1, encoder_ffn=64
 
 @pytest.fixture
 def contract(tmp_path, monkeypatch):
-    (code,) = (c for c in re.findall(r"```python\n(.*?)```", PAGE.read_text("utf-8"), re.S) if "PosesToText(" in c)
+    code = next(c for c in re.findall(r"```python\n(.*?)```", PAGE.read_text("utf-8"), re.S) if "PosesToText(" in c)
     (tmp_path / "poses_to_text.py").write_text(code, encoding="utf-8")
     monkeypatch.syspath_prepend(tmp_path)
     import poses_to_text  # type: ignore[import-not-found]

@@ -30,7 +30,7 @@ def token_similarity(
     split: Split = "test",
     *,
     level: Level | None = None,
-    words: bool = False,
+    words: bool = True,
 ) -> TokenAlignment:
     """Each visual token of a sample against each token of what its text is contrasted with (SAGE, section 4.5).
 
@@ -76,6 +76,7 @@ class SplitAlignment:
         alignments: one a sample, without spans.
         stats: means over samples; the order over those that have one.
         retrieval: among all samples of the split, see `slt_zoo.metrics.retrieval.retrieval_scores`.
+        words: whether columns are words; else they are the teacher's sub-words.
         simulated: whether the signing is, which is no sign language.
     """
 
@@ -85,6 +86,7 @@ class SplitAlignment:
     alignments: tuple[TokenAlignment, ...]
     stats: AlignmentStats
     retrieval: Mapping[str, float]
+    words: bool
     simulated: bool = False
 
     def unmatched_share(self, threshold: float = 0.6) -> float:
@@ -99,8 +101,10 @@ class SplitAlignment:
             "split": self.split,
             "simulated": self.simulated,
             "level": self.level,
+            "columns": "words" if self.words else "sub-words",
             "samples": len(self.alignments),
             "stats": _plain(self.stats),
+            "samples_with_order": sum(not np.isnan(alignment_stats(a).order) for a in self.alignments),
             "retrieval": dict(self.retrieval),
             "threshold": threshold,
             "unmatched_share": self.unmatched_share(threshold),
@@ -122,7 +126,7 @@ def align_split(
     split: Split = "test",
     *,
     level: Level | None = None,
-    words: bool = False,
+    words: bool = True,
 ) -> SplitAlignment:
     """`token_similarity` of all samples of a split, their numbers, and retrieval among them.
 
@@ -150,7 +154,8 @@ def align_split(
         level=level,
         alignments=alignments,
         stats=_mean([alignment_stats(a) for a in alignments]),
-        retrieval=model.measure(split, kept),
+        retrieval={name: value for name, value in model.measure(split, kept).items() if name != "contrast"},
+        words=words,
         simulated=data.simulated,
     )
 

@@ -119,13 +119,13 @@ def _chosen(options: argparse.Namespace, ids: Sequence[str]) -> list[str]:
 
 def _show(found: SplitAlignment, numbers: dict[str, Any]) -> None:
     stats, retrieval = numbers["stats"], numbers["retrieval"]
-    print(f"{found.corpus} {found.split}, {numbers['samples']} samples, {found.level} level")
+    print(f"{found.corpus} {found.split}, {numbers['samples']} samples, {found.level} level, {numbers['columns']}")
     order = "none" if stats["order"] is None else f"{stats['order']:.3f}"
     print(
         f"  highest cosine, mean: of a visual token {stats['video_max']:.3f}, of a text token {stats['text_max']:.3f}"
     )
     print(f"  entropy in nats: over the text {stats['video_entropy']:.3f}, over the video {stats['text_entropy']:.3f}")
-    print(f"  order of the two, Kendall's tau: {order}")
+    print(f"  order of the two, Kendall's tau: {order} (of {numbers['samples_with_order']} samples that have one)")
     print(f"  text that nothing matches: {numbers['unmatched_share']:.1%} (weight below {numbers['threshold']:g})")
     for way, title in (("v2t", "texts of videos"), ("t2v", "videos of texts")):
         ranks = ", ".join(f"R@{depth} {retrieval[f'{way}_r{depth}']:.3f}" for depth in (1, 5, 10))

@@ -20,6 +20,7 @@ from slt_zoo.errors import ConfigError, SLTError
 
 __all__ = ["main"]
 
+RECIPE = "zoo:sage/synthetic"
 BASE = "segment"
 LONGER = "no_stage1_longer"
 
@@ -94,7 +95,14 @@ def _parse(words: Sequence[str]) -> argparse.Namespace:
         "--signers", type=int, nargs=3, default=(21, 1, 2), metavar=("TRAIN", "DEV", "TEST"), help="likewise"
     )
     parser.add_argument("--frame-size", type=int, default=48, metavar="N", help="of these, height and width (48)")
-    parser.add_argument("--rows", nargs="+", choices=list(ROWS), default=list(ROWS), metavar="ROW", help="(all)")
+    parser.add_argument(
+        "--rows",
+        nargs="+",
+        choices=list(ROWS),
+        default=list(ROWS),
+        metavar="ROW",
+        help=f"some of {', '.join(ROWS)} (all)",
+    )
     parser.add_argument("--seeds", type=int, nargs="+", default=[0], metavar="N", help="of corpus and training (0)")
     parser.add_argument("--text-steps", type=int, metavar="N", help="(the recipe's)")
     parser.add_argument("--stage1-steps", type=int, metavar="N", help="(the recipe's)")
@@ -111,7 +119,7 @@ def _parse(words: Sequence[str]) -> argparse.Namespace:
 def _recipe(phase: str) -> dict[str, Any]:
     from slt_zoo import recipes
 
-    return next(r.read() for r in recipes.phases_of("zoo:sage/synthetic") if r.phase == phase)
+    return next(r.read() for r in recipes.phases_of(RECIPE) if r.phase == phase)
 
 
 def _steps(phase: str, steps: int) -> list[str]:
@@ -196,7 +204,7 @@ class _Seed:
             print(f"seed {self.seed}: {name}", file=sys.stderr, flush=True)
             if run.exists():  # interrupted: its time would not be whole
                 shutil.rmtree(run)
-            given = ["fit", "--config", f"zoo:sage/synthetic/{phase}"]
+            given = ["fit", "--config", f"{RECIPE}/{phase}"]
             for overlay in self.options.config:
                 given += ["--config", overlay]
             given += ["--data.root", str(self.root), "--trainer.default_root_dir", str(run)]

@@ -51,7 +51,7 @@ def main(argv: Sequence[str]) -> int:
             print(f"{phase.name}: finished already, {run}")
             if finished != options[phase.phase]:
                 print(f"  with other options: {' '.join(finished) or 'none'}; `--overwrite true` trains it anew")
-        elif status := _fit(phase, run, options[phase.phase], anew):
+        elif status := _fit(phase, run, options[phase.phase], anew, phase is phases[-1]):
             return status
     run = Path(phases[-1].read()["trainer"]["default_root_dir"])
     if (
@@ -103,7 +103,7 @@ def _by_phase(words: list[str], phases: list[str]) -> dict[str, list[str]]:
     return options
 
 
-def _fit(phase: recipes.Recipe, run: Path, rest: list[str], anew: bool) -> int:
+def _fit(phase: recipes.Recipe, run: Path, rest: list[str], anew: bool, last: bool) -> int:
     print(f"{phase.name}: training into {run}", flush=True)
     words = ["fit", "--config", phase.name, *rest]
     if anew:
@@ -111,6 +111,13 @@ def _fit(phase: recipes.Recipe, run: Path, rest: list[str], anew: bool) -> int:
     elif (run / "last.ckpt").is_file():
         words += ["--ckpt_path", str(run / "last.ckpt")]
     status = _command(words)
+    if status == 0 and not last and (run / "last.ckpt").is_file() and not (run / "best.ckpt").is_file():
+        raise ConfigError(
+            "the phase ended before its first evaluation, so the next one has no best.ckpt to begin with",
+            where=run,
+            todo="a --trainer.val_check_interval that is no larger than --trainer.max_steps; then run again with "
+            "--overwrite true",
+        )
     if status == 0 and (run / "last.ckpt").is_file():  # a dry run leaves none
         (run / FINISHED).write_text(json.dumps({"recipe": phase.name, "options": rest}), encoding="utf-8")
     return status

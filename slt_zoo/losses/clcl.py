@@ -141,10 +141,14 @@ class _Sides:
         self, video: Tensor, video_mask: Tensor, text: Tensor, text_mask: Tensor, temperature: float, legacy_mask: bool
     ) -> None:
         self.video, self.temperature = video, temperature
+        self.blocked = None if legacy_mask else (~video_mask, ~text_mask)
         self.video_norm, self.text_norm = _norm(video), _norm(text)
         self.text = text / self.text_norm
+        if self.blocked is not None:  # whatever stands in padding, NaN too, has no say
+            self.video_norm.masked_fill_(self.blocked[0][..., None], 1)
+            self.text_norm.masked_fill_(self.blocked[1][..., None], 1)
+            self.text.masked_fill_(self.blocked[1][..., None], 0)
         self.video_share, self.text_share = _share(video_mask, video.dtype), _share(text_mask, video.dtype)
-        self.blocked = None if legacy_mask else (~video_mask, ~text_mask)
 
     def parts(self) -> list[slice]:
         """Slices of videos, so few that their pairs of tokens fit `_PAIRS`, and one at least."""
@@ -156,6 +160,8 @@ class _Sides:
     def cosine(self, part: slice) -> tuple[Tensor, Tensor]:
         """``(b, C, N, M)`` of some videos, and their unit vectors ``(b, N, D)``."""
         units = self.video[part] / self.video_norm[part]
+        if self.blocked is not None:
+            units.masked_fill_(self.blocked[0][part, :, None], 0)
         (b, n, d), (c, m, _) = units.shape, self.text.shape
         flat = units.reshape(b * n, d) @ self.text.reshape(c * m, d).T
         return flat.view(b, n, c, m).transpose(1, 2).contiguous(), units

@@ -90,6 +90,7 @@ class SLTModule(LightningModule):
         self.save_hyperparameters(ignore=["optimizer", "lr_scheduler"])
         for name, value in self.hparams.items():
             self.hparams[name] = loading.plain_data(name, value)
+        loading.check_choices(type(self), self.hparams)
         self.optimizer, self.lr_scheduler = optimizer, lr_scheduler
         self.codecs = {}
         self.scored: dict[Split, ScoredSplit] = {}

@@ -117,6 +117,12 @@ class SAGEPretraining(SAGEModule):
         **base: Any,
     ) -> None:
         super().__init__(optimizer=optimizer, **base)
+        if teacher is None:  # from Python nothing else refuses it
+            raise ConfigError(
+                "SAGEPretraining needs a teacher",
+                todo="the folder or hub name of an mBART, a checkpoint of TextPretraining, or sizes of a random one, "
+                "which the overlay `tiny` of its recipes has",
+            )
         self.source = teacher if isinstance(teacher, str) else sizes_of(teacher)
         self._told_of_accumulation = False
         hp = self.hparams
@@ -225,6 +231,12 @@ class SAGEPretraining(SAGEModule):
         tokens, hidden, mask = self.network(rows, segments, hp["clips_at_a_time"], batch.id)
         self.teacher.device = self.device
         sides = [side.to(self.device) for side in self.teacher(batch.text)]
+        if sides[0].values.shape[1] != hp["width"]:
+            raise ConfigError(
+                "visual tokens and teacher have different widths",
+                expected=f"model.width={sides[0].values.shape[1]}, as the teacher",
+                found=f"model.width={hp['width']}",
+            )
         scales = self.network.scales()
         terms: dict[str, Tensor] = {}
         if hidden is None or hp["dual_supervision"]:
@@ -322,6 +334,16 @@ class SAGE(SAGEModule, MBartModule):
         if pretraining is not None and hp["stage2_init"] != "none" and hp["initialised_from"] is None:
             source = stage2_source(pretraining, hp["stage2_init"])
             hp["init_from"] = [source, *(hp["init_from"] or [])]  # of vocabularies the last one counts: the mBART's
+
+    def on_fit_start(self) -> None:
+        """Tell a visual encoder that begins with random weights from one that was meant to."""
+        super().on_fit_start()
+        started = any(record.get("path") for record in self.hparams["initialised_from"] or ())
+        if self.hparams["stage2_init"] != "none" and self.hparams["pretraining"] is None and not started:
+            rank_zero_warn(
+                f"model.stage2_init={self.hparams['stage2_init']}, and model.pretraining names no first stage: the "
+                "visual encoder begins with random weights. Name one, or say model.stage2_init=none"
+            )
 
     def build(self) -> SAGENet:
         """Visual encoder and mBART."""

@@ -299,5 +299,6 @@ def check_positions(mask: Tensor, positions: int, ids: Sequence[str] = ()) -> No
         raise MediaError(
             f"a clip has {mask.shape[1]} visual tokens; the network has {positions} positions",
             where=f"sample {ids[int(mask.sum(1).argmax())]}" if len(ids) else None,
-            todo="fewer tokens (a larger model.max_len, or model.reduction_factor), or more positions (max_positions)",
+            todo="fewer tokens (segments: a larger model.max_len; fixed schemes: model.reduction_factor), or more "
+            "positions (model.max_positions in stage 1, model.mbart.max_positions in stage 2)",
         )

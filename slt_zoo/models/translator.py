@@ -87,6 +87,11 @@ class MBartModule(SLTModule):
         **base: Any,
     ) -> None:
         super().__init__(**base)
+        if mbart is None:  # from Python nothing else refuses it
+            raise ConfigError(
+                f"{type(self).__name__} needs an mBART",
+                todo="the folder or hub name of one, or sizes of a random one, which the overlay `tiny` of its recipes has",
+            )
         self.weights = mbart if isinstance(mbart, str) else None
         if beam_size < 1 or max_new_tokens < 1 or max_tokens < 3 or not 0 <= label_smoothing <= 1:
             raise ConfigError(

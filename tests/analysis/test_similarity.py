@@ -80,7 +80,7 @@ def corpus_batches(model, data):
 def test_one_sample(root, level, target):
     model, data = prepared(root, text_target=target), corpus(root)
     sample_id = data.manifest("test").ids[2]
-    found = token_similarity(model, data, sample_id, level=level)
+    found = token_similarity(model, data, sample_id, level=level, words=False)
     np.testing.assert_allclose(found.weight.sum(1), 1, rtol=1e-12)
     (video, text), sentence = sides_of(model, data, sample_id, level)
     video, text = video[0].double(), text.values.double()
@@ -92,10 +92,10 @@ def test_one_sample(root, level, target):
 
 
 def test_the_same_alone_and_in_a_padded_batch(root, model):
-    whole = align_split(model, corpus(root, eval_batch_size=6), level="hidden")
+    whole = align_split(model, corpus(root, eval_batch_size=6), level="hidden", words=False)
     assert len({a.weight.shape for a in whole.alignments}) > 1, "clips of one size would need no padding"
     for one in whole.alignments:
-        alone = token_similarity(model, corpus(root), one.id, level="hidden")
+        alone = token_similarity(model, corpus(root), one.id, level="hidden", words=False)
         assert alone.text == one.text
         np.testing.assert_allclose(alone.weight, one.weight, atol=1e-5)
         np.testing.assert_allclose(alone.cosine, one.cosine, atol=1e-5)
@@ -143,7 +143,7 @@ def test_text_without_spaces_keeps_its_pieces(root, monkeypatch):
 class TestSpans:
     def test_of_segments(self, root, model):
         data = corpus(root)
-        found = token_similarity(model, data, data.manifest("test").ids[0])
+        found = token_similarity(model, data, data.manifest("test").ids[0], words=False)
         assert len(found.spans) == len(found.weight)
         begins = [a for a, _ in found.spans]
         assert begins == sorted(begins) and all(0 < b - a <= 10 for a, b in found.spans)
@@ -153,7 +153,7 @@ class TestSpans:
     def test_of_fixed_schemes(self, root, tokenization):
         model, data = prepared(root, tokenization=tokenization), Phoenix14T(root)
         sample = data.manifest("test")[0]
-        found = token_similarity(model, data, sample.id)
+        found = token_similarity(model, data, sample.id, words=False)
         frames = open_reader("pose", sample.media["pose"], sample_id=sample.id).num_frames
         assert len(found.spans) == len(found.weight)
         assert found.spans[0][0] == 0 and frames - 4 < max(end for _, end in found.spans) <= frames
@@ -187,7 +187,7 @@ def test_a_split(root, model):
 def test_retrieval_is_that_of_training(root, tmp_path):
     model = prepared(root)
     (logged,) = quick_trainer(tmp_path).validate(model, datamodule=corpus(root), verbose=False)
-    found = align_split(model, corpus(root), "dev")
+    found = align_split(model, corpus(root), "dev", words=False)
     assert {f"dev/{k}": pytest.approx(v) for k, v in found.retrieval.items()} == {
         k: v for k, v in logged.items() if "2t_" in k or "2v_" in k
     }
@@ -196,7 +196,8 @@ def test_retrieval_is_that_of_training(root, tmp_path):
 def test_the_level_is_what_was_trained(root):
     model, data = prepared(root, dual_supervision=False), corpus(root)
     sample_id = data.manifest("test").ids[0]
-    default, hidden = token_similarity(model, data, sample_id), token_similarity(model, data, sample_id, level="hidden")
+    default = token_similarity(model, data, sample_id, words=False)
+    hidden = token_similarity(model, data, sample_id, level="hidden", words=False)
     np.testing.assert_array_equal(default.weight, hidden.weight)
 
 

@@ -256,3 +256,22 @@ def test_memory_and_time_of_the_issue_size():
     print(f"peak {ours / 2**20:.1f} MiB against {theirs / 2**20:.1f} ({theirs / ours:.1f}x), time {ratio:.2f}x")
     assert ours * 8 <= theirs
     assert ratio <= 1.2
+
+
+def test_whatever_stands_in_padding_has_no_say():
+    torch.manual_seed(0)
+    video, text = torch.randn(2, 4, 8), torch.randn(3, 5, 8)
+    video_mask, text_mask = torch.ones(2, 4, dtype=torch.bool), torch.ones(3, 5, dtype=torch.bool)
+    video_mask[1, 2:], text_mask[0, 1:] = False, False
+    found = []
+    for bad in (0.0, 1e6, math.nan, math.inf):
+        sides = [video.clone(), text.clone()]
+        sides[0][1, 2:], sides[1][0, 1:] = bad, -bad
+        sides = [side.requires_grad_() for side in sides]
+        z = clcl_similarity(sides[0], video_mask, sides[1], text_mask)
+        sum(side.square().sum() for side in z).backward()
+        found.append([*z, *(side.grad for side in sides)])
+    for other in found[1:]:
+        for a, b in zip(found[0], other, strict=True):
+            torch.testing.assert_close(a, b)
+    assert not found[3][2][1, 2:].any() and not found[3][3][0, 1:].any()

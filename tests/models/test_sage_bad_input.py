@@ -11,10 +11,12 @@ import numpy as np
 import pytest
 import torch
 
+from slt_zoo import SAGE, SAGEPretraining
 from slt_zoo.cli import main
-from slt_zoo.errors import MediaError
+from slt_zoo.errors import ConfigError, MediaError, UnknownNameError
 from slt_zoo.models.sage_net import VisualEncoder
 from slt_zoo.testing import simulated
+from slt_zoo.text.mbart import MBartSizes
 from slt_zoo.types import Ragged
 
 __all__ = ["simulated"]  # a fixture
@@ -102,6 +104,30 @@ def test_a_clip_longer_than_the_positions_is_named(stage, words, corpus, capsys)
 def test_a_text_longer_than_the_positions(stage, words, what, corpus, capsys):
     assert fit(stage, corpus, *words) == 2
     assert what in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("cls", "wrong", "near"),
+    [
+        (SAGEPretraining, {"text_target": "gloss"}, "pseudo_gloss"),
+        (SAGEPretraining, {"loss": "clpi"}, "clip"),
+        (SAGE, {"stage2_init": "vlee"}, "vle"),
+        (SAGE, {"tokenization": "segments"}, "segment"),
+        (SAGE, {"protocol": "strict", "attention": "egaer"}, "eager"),
+    ],
+    ids=["text_target", "loss", "stage2_init", "tokenization", "attention"],
+)
+def test_a_misspelt_switch_is_told_with_the_nearest(cls, wrong, near):
+    with pytest.raises(UnknownNameError, match="unknown model") as error:
+        cls(**{"teacher" if cls is SAGEPretraining else "mbart": MBartSizes()}, **wrong)
+    assert near in str(error.value)
+
+
+@pytest.mark.parametrize(("cls", "name"), [(SAGEPretraining, "teacher"), (SAGE, "mbart")], ids=["stage 1", "stage 2"])
+def test_no_language_model_is_told_with_the_ways_out(cls, name):
+    with pytest.raises(ConfigError, match="needs a") as error:
+        cls(**{name: None})
+    assert "folder" in str(error.value) and "tiny" in str(error.value)
 
 
 def test_texts_outside_the_vocabulary(simulated, corpus, capsys, recwarn):

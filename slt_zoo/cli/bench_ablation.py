@@ -107,7 +107,9 @@ def _parse(words: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--text-steps", type=int, metavar="N", help="(the recipe's)")
     parser.add_argument("--stage1-steps", type=int, metavar="N", help="(the recipe's)")
     parser.add_argument("--stage2-steps", type=int, metavar="N", help="(the recipe's)")
-    parser.add_argument("--config", nargs="+", default=[], metavar="FILE", help="laid over the recipe (zoo:sage/tiny)")
+    parser.add_argument(
+        "--config", nargs="+", default=[], metavar="FILE", help="laid over the recipes, as SAGE's overlay tiny"
+    )
     parser.add_argument("--jobs", type=int, default=1, metavar="N", help="trainings at a time, a thread each (1)")
     options = parser.parse_args(words)
     steps = (options.text_steps, options.stage1_steps, options.stage2_steps)

@@ -90,7 +90,7 @@ class MBartModule(SLTModule):
         if mbart is None:  # from Python nothing else refuses it
             raise ConfigError(
                 f"{type(self).__name__} needs an mBART",
-                todo="the folder or hub name of one, or sizes of a random one, which the overlay `tiny` of its recipes has",
+                todo="the folder or hub name of one, or sizes of a random one, as its overlay `tiny` has",
             )
         self.weights = mbart if isinstance(mbart, str) else None
         if beam_size < 1 or max_new_tokens < 1 or max_tokens < 3 or not 0 <= label_smoothing <= 1:

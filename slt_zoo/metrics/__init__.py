@@ -1,6 +1,6 @@
 """Scores by named protocols; exact on any number of devices."""
 
-from slt_zoo.metrics.collector import PredictionCollector, gather_by_id, gather_first
+from slt_zoo.metrics.collector import PredictionCollector, gather_by_id, gather_first, gather_sums
 from slt_zoo.metrics.files import ResultFileError, load_predictions, load_scores, merge_scores, save_predictions
 from slt_zoo.metrics.protocols import PROTOCOLS, Protocol, get_protocol
 from slt_zoo.metrics.report import ScoredSplit, ScoreReport, check_ids, reference_hash, score
@@ -19,6 +19,7 @@ __all__ = [
     "compare",
     "gather_by_id",
     "gather_first",
+    "gather_sums",
     "get_protocol",
     "load_predictions",
     "load_scores",

@@ -12,7 +12,7 @@ from slt_zoo.errors import ScoreError, first_few
 from slt_zoo.metrics.report import check_ids
 from slt_zoo.types import Prediction
 
-__all__ = ["PredictionCollector", "gather_by_id", "gather_first"]
+__all__ = ["PredictionCollector", "gather_by_id", "gather_first", "gather_sums"]
 
 T = TypeVar("T")
 logger = logging.getLogger(__name__)
@@ -47,6 +47,18 @@ def gather_first(local: Mapping[str, T]) -> dict[str, T]:
     joined: dict[str, T] = {}
     for shard in _of_all_processes(local):
         joined = {**shard, **joined}
+    return dict(sorted(joined.items()))
+
+
+def gather_sums(local: Mapping[str, Sequence[float]]) -> dict[str, list[float]]:
+    """Numbers by name, summed over all processes, place by place; a process may lack names that others have.
+
+    Every process of the group must call it, and gets the same.
+    """
+    joined: dict[str, list[float]] = {}
+    for shard in _of_all_processes(local):
+        for name, numbers in shard.items():
+            joined[name] = [a + b for a, b in zip(joined.get(name, [0.0] * len(numbers)), numbers, strict=True)]
     return dict(sorted(joined.items()))
 
 

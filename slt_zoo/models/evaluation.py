@@ -6,6 +6,7 @@ id, and every process scores the same.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -15,7 +16,7 @@ import torch
 from lightning.pytorch.trainer.states import TrainerFn
 
 from slt_zoo import loading
-from slt_zoo.metrics import PredictionCollector, ScoredSplit, gather_first, score
+from slt_zoo.metrics import PredictionCollector, ScoredSplit, gather_first, gather_sums, score
 from slt_zoo.types import Losses, Prediction, Split
 
 if TYPE_CHECKING:
@@ -72,13 +73,14 @@ class SplitEvaluation:
         prefix = f"{self.split}/{name}/" if name else f"{self.split}/"
         self.model.log_dict({prefix + key: value for key, value in values.items()}, prog_bar=False)
 
-    def _means(self) -> dict[str, torch.Tensor]:
+    def _means(self) -> dict[str, float]:
         """Over the whole split, whatever its batches and processes."""
         trainer = self.model.trainer
-        sums = {k: trainer.strategy.reduce(v, reduce_op="sum") for k, v in sorted(self.sums.items())}
-        if not sums or trainer.sanity_checking:
+        # gathered by name: a process may have had no batch, or none with one of the terms
+        sums = gather_sums({name: both.tolist() for name, both in self.sums.items()})
+        if trainer.sanity_checking:
             return {}
-        return {name: (total / count).float() for name, (total, count) in sums.items()}
+        return {name: total / count if count else math.nan for name, (total, count) in sums.items()}
 
     def _cut(self) -> bool:
         """Whether the trainer was told to look at a part of the split only."""

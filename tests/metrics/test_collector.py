@@ -10,7 +10,7 @@ import torch.distributed as dist
 import torch.multiprocessing as mp
 
 from slt_zoo.errors import ScoreError
-from slt_zoo.metrics import PredictionCollector, gather_first, score
+from slt_zoo.metrics import PredictionCollector, collector, gather_first, score
 
 IDS = [f"s{i}" for i in range(7)]  # does not divide by 2
 REFERENCES = {i: f"wort {n} und noch eins" for n, i in enumerate(IDS)}
@@ -105,3 +105,9 @@ def test_reset_forgets():
 def test_a_batch_that_does_not_fit(hypotheses, extra, message):
     with pytest.raises(ScoreError, match=message):
         PredictionCollector().add(["a", "b"], hypotheses, extra)
+
+
+def test_sums_are_joined_by_name_though_a_process_lacks_some(monkeypatch):
+    shards = [{"loss": [6.0, 2.0]}, {}, {"loss": [1.0, 1.0], "ctc": [3.0, 1.0]}]
+    monkeypatch.setattr(collector, "_of_all_processes", lambda local: shards)
+    assert collector.gather_sums({}) == {"ctc": [3.0, 1.0], "loss": [7.0, 3.0]}

@@ -183,3 +183,18 @@ def test_options_of_run_may_be_for_one_phase():
 
 def test_no_phase_is_called_like_an_option_group():
     assert not {r.phase for r in ALL} & {"model", "data", "trainer", "checkpoint", "optimizer", "lr_scheduler", "card"}
+
+
+def test_a_phase_without_an_evaluation_is_told_before_the_next_one(tmp_path, monkeypatch, capsys):
+    def train(words):
+        """As a run that ends before `val_check_interval`: a last checkpoint, and no best one."""
+        folder = tmp_path / "runs/sage/synthetic/text"
+        folder.mkdir(parents=True)
+        (folder / "last.ckpt").write_bytes(b"")
+        return 0
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(run, "_command", train)
+    assert main(["run", "zoo:sage/synthetic", "--data.root", "data", "--trainer.max_steps", "3"]) == 2
+    assert "val_check_interval" in capsys.readouterr().err
+    assert not (tmp_path / "runs/sage/synthetic/text/finished.json").exists()

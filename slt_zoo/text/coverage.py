@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from slt_zoo.errors import VocabularyError, first_few
 from slt_zoo.text.codec import TextCodec
+from slt_zoo.text.given import texts_of
 from slt_zoo.text.normalise import Normaliser
 
 if TYPE_CHECKING:
@@ -48,7 +49,7 @@ class Coverage:
         """Count."""
         from slt_zoo.text.subword import tidy
 
-        texts = list(texts)
+        texts = texts_of(texts)
         rows = [codec.subwords(text) for text in texts]
         lost = [row.count(codec.unk_id) for row in rows]
         changed = [back != tidy(text) for text, back in zip(texts, codec.decode(rows), strict=True)]

@@ -29,7 +29,7 @@ class Coverage:
         subwords: of all texts.
         without_row: sub-words among them that became ``<unk>``, trimmed away or never known.
         texts_touched: texts that hold one of these.
-        texts_changed: texts whose ``decode(encode(text))`` is not what `slt_zoo.text.subword.tidy` gives, for whatever
+        texts_changed: texts that encoded and decoded are not what `slt_zoo.text.subword.tidy` gives, for whatever
             reason.
         texts_normalised: those among them of which each sub-word has a row: the model's normalisation changed them, and
             no other spelling writes them. The rest hold ``<unk>``.

@@ -62,8 +62,8 @@ class Normaliser:
         final_stop: what is put at the end of each text that lacks it (``" ."``, ``"。"``), and taken off again.
 
     Raises:
-        ConfigError: ``half_width`` outside Chinese, a ``final_stop`` that the rule itself would change, or a language or
-            stop that is no string.
+        ConfigError: ``half_width`` outside Chinese, a ``final_stop`` that the rule itself would change, or a language
+            or stop that is no string.
     """
 
     language: str

@@ -77,9 +77,9 @@ class SubwordCodec:
     ``keep_ids`` selects and orders rows: text is still segmented by the whole model, so that what is kept means what it
     meant, and a sub-word whose row is gone is ``<unk>``.
 
-    ``decode(encode(text))`` is the text after these changes and no others: white space of any kind becomes one space,
-    spaces at the ends go, zero-width spaces go; mBART's model then applies NFKC (``，`` becomes ``,``), one of `fit`
-    changes nothing more.
+    What `decode` makes of a text's ids is the text after these changes and no others: white space of any kind becomes
+    one space, spaces at the ends go, zero-width spaces go; mBART's model then applies NFKC (``，`` becomes ``,``), one
+    of `fit` changes nothing more.
 
     ``bos_id`` is the language's id, with which the decoder starts, and not ``<s>``.
 

@@ -144,5 +144,6 @@ def _show(found: Trimmed) -> None:
         known = 1 - covered.without_row / max(covered.subwords, 1)
         print(
             f"{split}: {covered.texts} texts, {known:.2%} of {covered.subwords} sub-words have a row; "
-            f"{covered.texts_touched} texts hold one without; {covered.texts_changed} come back changed"
+            f"{covered.texts_changed} texts do not come back: {covered.texts_touched} hold a sub-word without a row, "
+            f"which reads <unk>, {covered.texts_normalised} are changed by the tokenizer's normalisation alone"
         )

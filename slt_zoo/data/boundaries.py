@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection
+from numbers import Integral
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ from slt_zoo.data.readers.base import NPY_FAULTS
 from slt_zoo.errors import ConfigError, MediaError
 from slt_zoo.types import Media
 
-__all__ = ["BEGIN", "INSIDE", "OUTSIDE", "as_labels", "fixed_labels", "fixed_length", "read_labels"]
+__all__ = ["BEGIN", "INSIDE", "OUTSIDE", "as_labels", "check_whole", "fixed_labels", "fixed_length", "read_labels"]
 
 OUTSIDE, INSIDE, BEGIN = 0, 1, 2
 
@@ -25,11 +26,12 @@ def as_labels(values: NDArray[Any] | Tensor, where: str | None = None) -> Tensor
     """Checked labels ``(T,)`` int64.
 
     Args:
-        values: one number a frame.
+        values: one whole number a frame; of no frame, of any type.
         where: for the message.
 
     Raises:
-        MediaError: not one number a frame, or other numbers than 0, 1 and 2.
+        MediaError: not one number a frame, other numbers than 0, 1 and 2, or floats or booleans, which may be
+            probabilities or a mask.
     """
     array = np.asarray(values)
     if array.ndim != 1 or not np.isin(array, (OUTSIDE, INSIDE, BEGIN)).all():
@@ -38,11 +40,30 @@ def as_labels(values: NDArray[Any] | Tensor, where: str | None = None) -> Tensor
             where=where,
             found=f"shape {array.shape}, values {np.unique(array)[:6].tolist()}",
         )
+    if array.size and array.dtype.kind not in "iu":
+        raise MediaError(
+            "sign boundaries must be whole numbers: 0 outside, 1 inside, 2 begin",
+            where=where,
+            expected="integers",
+            found=str(array.dtype),
+            todo="a mask or probabilities do not say where signs begin; where these are labels, convert them",
+        )
     return torch.from_numpy(array.astype(np.int64))
+
+
+def check_whole(value: object, name: str) -> None:
+    """Refuse what is no whole number.
+
+    Raises:
+        ConfigError: ``value`` is a float, a boolean or no number.
+    """
+    if not isinstance(value, Integral) or isinstance(value, bool):
+        raise ConfigError(f"{name} is no whole number of frames", expected="an integer", found=repr(value))
 
 
 def fixed_labels(frames: int, length: int) -> Tensor:
     """``(frames,)`` labels of signs of one length each, end to end: no sign was looked for."""
+    check_whole(length, "the length of signs")
     if length < 1:
         raise ConfigError("signs of a fixed length have at least one frame", found=length)
     labels = torch.full((frames,), INSIDE)

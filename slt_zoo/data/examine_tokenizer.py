@@ -55,14 +55,14 @@ class Tokenizer:
         known = 1 - found.without_row / max(found.subwords, 1)
         told = [f"the tokenizer has rows for {known:.2%} of {found.subwords} sub-words"]
         if found.texts_touched:
-            told[0] += f"; {found.texts_touched} of {len(texts)} texts hold one without"
+            told[0] += f"; {found.texts_touched} of {len(texts)} texts hold one without and come back with <unk>"
         if found.unwritable:
             signs = first_few([f"{sign!r} ({count})" for sign, count in found.unwritable.items()], 10)
             told.append(f"no output of the tokenizer can hold {signs}: a text with one can never be right")
-        if found.texts_changed:
+        if found.texts_normalised:
             told.append(
-                f"{found.texts_changed} texts come back changed from the tokenizer: it can never write its references; "
-                "score raw strings, or map both sides alike"
+                f"{found.texts_normalised} texts whose sub-words all have rows come back changed from the tokenizer: "
+                "it can never write them; score raw strings, or map both sides alike"
             )
         made = self.record.get("text", {}).get("annotation_hash", {}).get(manifest.split)
         if made is not None and made != manifest.annotation_hash:

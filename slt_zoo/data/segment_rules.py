@@ -9,7 +9,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from slt_zoo.data.boundaries import BEGIN, INSIDE, OUTSIDE, as_labels
+from slt_zoo.data.boundaries import BEGIN, INSIDE, OUTSIDE, as_labels, check_whole
 from slt_zoo.errors import ConfigError
 
 __all__ = ["check_lengths", "halve", "labels_of_runs", "labels_to_segments", "runs_of", "subsample"]
@@ -67,8 +67,9 @@ def labels_to_segments(
         may be none where all pieces are short.
 
     Raises:
-        MediaError: other labels.
-        ConfigError: lengths that cannot be.
+        MediaError: other labels, or floats or booleans.
+        ConfigError: lengths that cannot be. None is no length here; `SignSegments` without ``max_len`` takes signs as
+            annotated.
     """
     check_lengths(min_len, max_len)
     known = as_labels(labels)
@@ -89,12 +90,20 @@ def labels_to_segments(
     return _as_segments([part for first, last in kept for part in halve(first, last, max_len)])
 
 
-def check_lengths(min_len: int, max_len: int) -> None:
+def check_lengths(min_len: int, max_len: int | None) -> None:
     """Refuse lengths that cannot be.
 
     Raises:
-        ConfigError: not ``1 <= min_len <= max_len``.
+        ConfigError: not ``1 <= min_len <= max_len``, or no whole numbers.
     """
+    if max_len is None:
+        raise ConfigError(
+            "max_len is a number of frames here",
+            found="None",
+            todo="to halve nothing pass max_len=len(labels); signs as annotated are SignSegments() without max_len",
+        )
+    check_whole(min_len, "min_len")
+    check_whole(max_len, "max_len")
     if not 1 <= min_len <= max_len:
         raise ConfigError(
             "lengths of segments must fulfil 1 <= min_len <= max_len", found=f"min_len={min_len}, max_len={max_len}"

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from slt_zoo.data.base import SLTDataModule
-from slt_zoo.data.boundaries import BEGIN, INSIDE, OUTSIDE, fixed_labels
+from slt_zoo.data.boundaries import BEGIN, INSIDE, OUTSIDE, check_whole, fixed_labels
 from slt_zoo.errors import ConfigError
 from slt_zoo.types import Batch, Clip, InputSpec
 
@@ -59,12 +59,17 @@ class FixedLengthSegmentor:
 
     Args:
         length: frames of each; the last is what is left.
+
+    Raises:
+        ConfigError: it is no whole number, or less than 1.
     """
 
     def __init__(self, length: int) -> None:
+        check_whole(length, "the length of signs")
         if length < 1:
             raise ConfigError("signs of a fixed length have at least one frame", found=length)
-        self.length, self.made_by = length, MadeBy("fixed", {"length": length})
+        self.length = int(length)
+        self.made_by = MadeBy("fixed", {"length": self.length})
 
     @property
     def input_spec(self) -> InputSpec:

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from slt_zoo.errors import ConfigError, VocabularyError
+from slt_zoo.text.given import id_in, rows_of_ids, texts_of
 from slt_zoo.text.normalise import Normaliser
 from slt_zoo.types import Ragged
 
@@ -40,10 +41,19 @@ class TextCodec(Protocol):
         """Number of ids."""
 
     def encode(self, texts: Sequence[str], *, max_len: int | None = None) -> Ragged:
-        """Ids of each text, ``(sum_T,)`` int64; longer sequences than ``max_len`` lose tokens, never the end."""
+        """Ids of each text, ``(sum_T,)`` int64; longer sequences than ``max_len`` lose tokens, never the end.
+
+        Raises:
+            ConfigError: a string in the place of the list, or a text that is none.
+        """
 
     def decode(self, ids: Tensor | Sequence[Sequence[int]]) -> list[str]:
-        """Strings of ``(B, T)`` ids; special ids vanish and nothing after the first end counts."""
+        """Strings of ``(B, T)`` ids; special ids vanish and nothing after the first end counts.
+
+        Raises:
+            ConfigError: no rows of ids.
+            VocabularyError: an id before the end that the vocabulary has not.
+        """
 
     def unknown(self, texts: Iterable[str]) -> Counter[str]:
         """Tokens that have no id, with their counts."""
@@ -91,7 +101,7 @@ class WordCodec:
         Raises:
             VocabularyError: there is not a single token.
         """
-        counts = Counter(token for text in texts for token in _split(seen(normaliser, text), level))
+        counts = Counter(token for text in texts_of(texts) for token in _split(seen(normaliser, text), level))
         if not counts:
             raise VocabularyError(
                 "there is no text to make a vocabulary of", todo="check that the training split has texts or glosses"
@@ -104,7 +114,7 @@ class WordCodec:
 
     def encode(self, texts: Sequence[str], *, max_len: int | None = None) -> Ragged:
         """``BOS tokens EOS`` of each text; ``max_len`` counts both ends."""
-        return Ragged.pack([torch.tensor(self._sequence(text, max_len), dtype=torch.int64) for text in texts])
+        return Ragged.pack([torch.tensor(self._sequence(text, max_len), dtype=torch.int64) for text in texts_of(texts)])
 
     def _sequence(self, text: str, max_len: int | None) -> list[int]:
         ids = [self._ids.get(token, self.unk_id) for token in self._tokens(text)]
@@ -112,7 +122,7 @@ class WordCodec:
 
     def decode(self, ids: Tensor | Sequence[Sequence[int]]) -> list[str]:
         """Strings of ``(B, T)`` ids; UNK reads ``<unk>``."""
-        rows = ids.tolist() if isinstance(ids, Tensor) else ids
+        rows = rows_of_ids(ids)
         joint = " " if self.level == "word" else ""
         return [restored(self.normaliser, joint.join(self._words(row))) for row in rows]
 
@@ -122,12 +132,12 @@ class WordCodec:
                 return
             if i == self.unk_id:
                 yield "<unk>"
-            elif i >= self.num_special:
+            elif id_in(i, len(self)) >= self.num_special:
                 yield self.tokens[i - self.num_special]
 
     def unknown(self, texts: Iterable[str]) -> Counter[str]:
         """Tokens outside the vocabulary, with their counts."""
-        return Counter(token for text in texts for token in self._tokens(text) if token not in self._ids)
+        return Counter(token for text in texts_of(texts) for token in self._tokens(text) if token not in self._ids)
 
     def length(self, text: str) -> int:
         """Number of ids of a text with both ends."""

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from slt_zoo.errors import VocabularyError, first_few
 from slt_zoo.text.codec import TextCodec
+from slt_zoo.text.given import texts_of
 from slt_zoo.text.normalise import Normaliser
 
 if TYPE_CHECKING:
@@ -28,8 +29,10 @@ class Coverage:
         subwords: of all texts.
         without_row: sub-words among them that became ``<unk>``, trimmed away or never known.
         texts_touched: texts that hold one of these.
-        texts_changed: texts that come back from the tokenizer otherwise than `slt_zoo.text.subword.tidy` gives them,
-            though each sub-word has a row: by the model's normalisation.
+        texts_changed: texts that encoded and decoded are not what `slt_zoo.text.subword.tidy` gives, for whatever
+            reason.
+        texts_normalised: those among them of which each sub-word has a row: the model's normalisation changed them, and
+            no other spelling writes them. The rest hold ``<unk>``.
         unwritable: characters that no ids can write, and how often they occur; most frequent first.
     """
 
@@ -38,6 +41,7 @@ class Coverage:
     without_row: int
     texts_touched: int
     texts_changed: int
+    texts_normalised: int
     unwritable: dict[str, int]
 
     @classmethod
@@ -45,19 +49,18 @@ class Coverage:
         """Count."""
         from slt_zoo.text.subword import tidy
 
-        texts = list(texts)
+        texts = texts_of(texts)
         rows = [codec.subwords(text) for text in texts]
         lost = [row.count(codec.unk_id) for row in rows]
-        changed = sum(
-            not gone and back != tidy(text) for text, gone, back in zip(texts, lost, codec.decode(rows), strict=True)
-        )
+        changed = [back != tidy(text) for text, back in zip(texts, codec.decode(rows), strict=True)]
         unwritable = codec.unknown(texts)
         return cls(
             texts=len(texts),
             subwords=sum(map(len, rows)),
             without_row=sum(lost),
             texts_touched=sum(n > 0 for n in lost),
-            texts_changed=changed,
+            texts_changed=sum(changed),
+            texts_normalised=sum(not gone and other for gone, other in zip(lost, changed, strict=True)),
             unwritable=dict(sorted(unwritable.items(), key=lambda item: (-item[1], item[0]))),
         )
 

@@ -15,6 +15,7 @@ from dataclasses import asdict, dataclass, fields
 from typing import Any, Self
 
 from slt_zoo.errors import ConfigError
+from slt_zoo.text.given import text_of
 
 __all__ = ["Normaliser", "TextRules", "check_rule"]
 
@@ -61,7 +62,8 @@ class Normaliser:
         final_stop: what is put at the end of each text that lacks it (``" ."``, ``"。"``), and taken off again.
 
     Raises:
-        ConfigError: ``half_width`` outside Chinese, or a ``final_stop`` that the rule itself would change.
+        ConfigError: ``half_width`` outside Chinese, a ``final_stop`` that the rule itself would change, or a language
+            or stop that is no string.
     """
 
     language: str
@@ -70,6 +72,12 @@ class Normaliser:
     final_stop: str = ""
 
     def __post_init__(self) -> None:
+        for name, value in (("language", self.language), ("final_stop", self.final_stop)):
+            if not isinstance(value, str):
+                todo = "leave it out, or give an empty string: no stop" if name == "final_stop" else None
+                raise ConfigError(
+                    f"{name} of a Normaliser is no string", expected="a string", found=repr(value), todo=todo
+                )
         if self.half_width and not self._chinese:
             raise ConfigError(
                 "half_width is about the signs of Chinese; other languages have theirs in ASCII already",
@@ -87,13 +95,17 @@ class Normaliser:
         return self.language.split("-")[0] == "zh"
 
     def apply(self, text: str) -> str:
-        """What a model sees of a text; once more changes nothing. An empty text stays empty."""
-        text = self._without_stop(text)
+        """What a model sees of a text; once more changes nothing. An empty text stays empty.
+
+        Raises:
+            ConfigError: it is no string.
+        """
+        text = self._without_stop(text_of(text))
         return text + self.final_stop if text and not text.endswith(self.final_stop) else text
 
     def restore(self, text: str) -> str:
         """A model's text in the form of references: full-width signs, and without the added stop."""
-        text = text.removesuffix(self.final_stop)
+        text = text_of(text).removesuffix(self.final_stop)
         return _TO_FULL.sub(lambda sign: _FULL[sign[0]], text) if self.half_width else text
 
     def restores(self, text: str) -> bool:

@@ -18,6 +18,7 @@ from typing import Any
 
 from slt_zoo.errors import ConfigError
 from slt_zoo.files import cache_folder, write_atomically
+from slt_zoo.text.given import texts_of
 from slt_zoo.text.normalise import Normaliser
 from slt_zoo.text.taggers import Tagger, TaggerName, choose_tagger
 
@@ -75,11 +76,15 @@ def pseudo_glosses(
         cache: whether to read and write the file.
 
     Raises:
-        ConfigError: no tagger for the language, or a share outside 0 to 1; says what to install.
+        ConfigError: no tagger for the language (says what to install), a share outside 0 to 1, a string in the place of
+            the list of texts or of dropped words, or a text that is no string.
 
     Warns:
         UserWarning: only a list of stop words could be used and was not asked for.
     """
+    normalise = Normaliser(language).apply
+    seen = [normalise(text) for text in texts_of(texts)]
+    drop = texts_of(drop)
     if max_share is not None and not 0 < max_share <= 1:
         raise ConfigError("max_share is a share of the sentences, above 0 and at most 1", found=max_share)
     chosen = choose_tagger(language, tagger)
@@ -89,8 +94,6 @@ def pseudo_glosses(
             "verbs and names in the form in which they stand",
             stacklevel=2,
         )
-    normalise = Normaliser(language).apply
-    seen = [normalise(text) for text in texts]
     made = _made(sorted(set(seen)), language, chosen, cache)
     share = _frequent(made.values(), max_share)
     dropped = (*share, *sorted(set(drop) - set(share)))

@@ -26,6 +26,7 @@ from torch import Tensor
 from slt_zoo.errors import UnknownNameError, VocabularyError
 from slt_zoo.text.codec import restored, rule_data, rule_of, seen
 from slt_zoo.text.folders import model_file
+from slt_zoo.text.given import id_in, rows_of_ids, texts_of
 from slt_zoo.text.normalise import Normaliser
 from slt_zoo.types import Ragged
 
@@ -76,9 +77,9 @@ class SubwordCodec:
     ``keep_ids`` selects and orders rows: text is still segmented by the whole model, so that what is kept means what it
     meant, and a sub-word whose row is gone is ``<unk>``.
 
-    ``decode(encode(text))`` is the text after these changes and no others: white space of any kind becomes one space,
-    spaces at the ends go, zero-width spaces go; mBART's model then applies NFKC (``，`` becomes ``,``), one of `fit`
-    changes nothing more.
+    What `decode` makes of a text's ids is the text after these changes and no others: white space of any kind becomes
+    one space, spaces at the ends go, zero-width spaces go; mBART's model then applies NFKC (``，`` becomes ``,``), one
+    of `fit` changes nothing more.
 
     ``bos_id`` is the language's id, with which the decoder starts, and not ``<s>``.
 
@@ -174,7 +175,7 @@ class SubwordCodec:
             known = {code.split("_")[0]: code for code in MBART_LANGUAGES}
             languages = [known.get(language, language)]
         special = 2 + len(languages)
-        model = _train((seen(normaliser, text) for text in texts), vocabulary - special, kind, special)
+        model = _train((seen(normaliser, text) for text in texts_of(texts)), vocabulary - special, kind, special)
         codec = cls(model, language, languages=languages, normaliser=normaliser)
         if len(codec) < vocabulary:
             log.info("the text gives %d sub-word ids, fewer than the %d asked for", len(codec), vocabulary)
@@ -254,7 +255,7 @@ class SubwordCodec:
         return self._pack([*ids, self.eos_id, self.language_id] for ids in self._cut(texts, max_len))
 
     def _cut(self, texts: Sequence[str], max_len: int | None) -> Iterable[list[int]]:
-        for text in texts:
+        for text in texts_of(texts):
             ids = self.subwords(text)
             yield ids if max_len is None else ids[: max_len - 2]
 
@@ -264,8 +265,7 @@ class SubwordCodec:
 
     def decode(self, ids: Tensor | Sequence[Sequence[int]]) -> list[str]:
         """Strings of ``(B, T)`` ids; specials vanish, nothing after the first ``</s>`` counts, UNK reads ``<unk>``."""
-        rows = ids.tolist() if isinstance(ids, Tensor) else ids
-        texts = (" ".join("".join(self._strings(row)).replace(SPACE, " ").split()) for row in rows)
+        texts = (" ".join("".join(self._strings(row)).replace(SPACE, " ").split()) for row in rows_of_ids(ids))
         return [restored(self.normaliser, text) for text in texts]
 
     def _strings(self, row: Sequence[int]) -> Iterable[str]:
@@ -275,7 +275,7 @@ class SubwordCodec:
             if i == self.unk_id:
                 yield f"{SPACE}<unk>{SPACE}"
             elif i not in self._special:
-                yield self.tokens[i]
+                yield self.tokens[id_in(i, len(self))]
 
     def unknown(self, texts: Iterable[str]) -> Counter[str]:
         """Characters of the texts, after the model's normalisation, that no sequence of ids can write.
@@ -283,7 +283,7 @@ class SubwordCodec:
         A sub-word without a row is not among them where others can spell it; `slt_zoo.text.coverage` counts those.
         """
         found: Counter[str] = Counter()
-        for text in (tidy(seen(self.normaliser, text)) for text in texts):
+        for text in (tidy(seen(self.normaliser, text)) for text in texts_of(texts)):
             if SPACE in text:  # stands for a space inside the model, and comes back as one
                 found[SPACE] += text.count(SPACE)
             if self.unk_id in self.subwords(text):  # applied twice, a rule does what it does once

@@ -15,6 +15,7 @@ import json
 import logging
 import os
 import shutil
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -30,7 +31,8 @@ __all__ = ["Layout", "TrimText", "Trimmed", "layout_rows", "trim"]
 log = logging.getLogger(__name__)
 
 Layout = Literal["gfslt", "cv_slt"]
-FORM = "slt_zoo.trim/1"
+FORM = "slt_zoo.trim/2"
+"""In the first form texts with ``<unk>`` were not among ``texts_changed``."""
 _NO_TOKENIZER = '{"tokenizer_class": "SubwordCodec"}\n'
 """AutoTokenizer takes a folder without tokenizer for an empty one, of 31 ids, and says nothing; this it refuses."""
 
@@ -166,18 +168,42 @@ def _refuse_unwritable(coverage: Mapping[str, Coverage], codec: SubwordCodec, te
     if allow:
         log.warning("references hold characters that the trimmed vocabulary cannot write: %s", told)
         return
-    never = codec.unknown(t for texts in text.references.values() for t in texts)
-    hint = f"; the whole tokenizer cannot write {first_few([repr(c) for c in sorted(never)])} either" if never else ""
-    more = (
-        ""
-        if all(c in never for signs in lost.values() for c in signs)
-        else ("give a text of them (--extra-text FILE), read more splits (--splits), or ")
-    )
+    hint, ways = _ways_out(codec, text, lost)
     raise VocabularyError(
         "references hold characters that the trimmed vocabulary cannot write: no output can then be right",
         found=told + hint,
-        todo=f"{more}go on all the same (--allow-unreachable)",
+        todo=", or ".join([*ways, "go on all the same (--allow-unreachable)"]),
     )
+
+
+def _ways_out(codec: SubwordCodec, text: TrimText, lost: Mapping[str, Mapping[str, int]]) -> tuple[str, list[str]]:
+    """What the source itself cannot write, and the ways out that would change something: each is tried."""
+    references = [t for texts in text.references.values() for t in texts]
+    letters = sorted({sign for signs in lost.values() for sign in signs})
+    count = sum(sum(signs.values()) for signs in lost.values())
+
+    def left(extra: Sequence[str], read: Sequence[str]) -> Counter[str]:
+        rows = layout_rows(codec, [*text.keep, *read, *extra], "gfslt", spell=[*text.spell, *extra])
+        return codec.trimmed(rows).unknown(references)
+
+    ways = []
+    if left(letters, []).total() < count:
+        ways.append("give a text of them (--extra-text FILE)")
+    if left([], references).total() < count:
+        ways.append("read more splits (--splits)")
+    cut_before = codec.keep_ids is not None
+    never = codec.unknown(references)
+    inside = sorted(set(left(letters, references)) - set(never))
+    if cut_before and (never or inside):
+        ways.append("trim the model that the source was cut from")
+    hint = ""
+    if never:
+        whole = "source, which was cut before," if cut_before else "whole tokenizer"
+        hint += f"; the {whole} cannot write {first_few([repr(c) for c in sorted(never)])} either"
+    if inside:
+        shown = first_few([repr(c) for c in inside])
+        hint += f"; the source has {shown} only inside longer sub-words, which these texts do not use"
+    return hint, ways
 
 
 def _hash(texts: Sequence[str]) -> str:

@@ -53,13 +53,25 @@ def tokens(folder):
     return SubwordCodec.from_pretrained(folder, "de").tokens
 
 
-def test_trimming(words, tmp_path, mbart, capsys):
+def test_trimming(words, root, tmp_path, mbart, capsys):
+    dev = next(root.rglob("PHOENIX-2014-T.dev.corpus.csv"))
+    rows = [line.split("|") for line in dev.read_text("utf-8").splitlines()]
+    rows[1][-1] = "zyx"  # no text of train has its sub-words
+    dev.write_text("\n".join("|".join(row) for row in rows), encoding="utf-8")
     assert main([*words, "--allow-unreachable"]) == 0
     shown, found = capsys.readouterr().out, record(tmp_path)
     small = tokens(tmp_path / "small")
     assert f"{len(small)} of {len(tokens(mbart))} rows" in shown and "train: 8 texts, 100.00% of" in shown
     assert found["layout"] == "gfslt" and found["text"]["splits"] == ["train"] and found["text"]["simulated"] is True
     assert list(found["coverage"]) == ["train", "dev", "test"] and found["coverage"]["train"]["without_row"] == 0
+    codec = SubwordCodec.from_pretrained(tmp_path / "small", "de")
+    for split, covered in found["coverage"].items():
+        texts = [s.text for s in Phoenix14T(str(root)).manifest(split)]
+        back = codec.decode(codec.encode(texts).padded(codec.pad_id)[0])
+        changed = sum(a != b for a, b in zip(texts, back, strict=True))
+        assert covered["texts_changed"] == changed == covered["texts_touched"] and covered["texts_normalised"] == 0
+        assert f"; {changed} texts do not come back: {changed} hold a sub-word without a row" in shown
+    assert found["coverage"]["dev"]["texts_changed"] > 0
     assert main([*words, "--allow-unreachable"]) == 2
     assert "there already" in capsys.readouterr().err
 

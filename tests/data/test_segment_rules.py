@@ -133,6 +133,38 @@ def test_other_labels_are_told(labels):
         labels_to_segments(labels)
 
 
+@pytest.mark.parametrize("kind", [torch.float32, torch.float64, torch.bool])
+def test_labels_that_may_be_probabilities_or_a_mask_are_told(kind):
+    for labels in (torch.tensor([0, 1, 1, 1, 1]).to(kind), torch.tensor([0, 1, 1, 1, 1]).to(kind).numpy()):
+        with pytest.raises(MediaError, match="must be whole numbers"):
+            labels_to_segments(labels)
+    assert labels_to_segments(torch.zeros(0, dtype=kind)).shape == (0, 2)
+
+
+def test_integers_of_any_width_are_labels():
+    for kind in (np.int8, np.uint8, np.int32, np.int64):
+        assert labels_to_segments(np.array(EXAMPLE, dtype=kind)).tolist() == segments(EXAMPLE)
+
+
+@pytest.mark.parametrize(
+    ("lengths", "says"),
+    [
+        ({"max_len": None}, r"max_len is a number of frames here"),
+        ({"max_len": 10.0}, "max_len is no whole number"),
+        ({"min_len": 2.5}, "min_len is no whole number"),
+        ({"min_len": None}, "min_len is no whole number"),
+        ({"min_len": True}, "min_len is no whole number"),
+    ],
+    ids=["no_max", "float_max", "float_min", "no_min", "bool_min"],
+)
+def test_lengths_that_are_no_whole_numbers(lengths, says):
+    with pytest.raises(ConfigError, match=says) as error:
+        labels_to_segments(torch.tensor([2, 1]), **lengths)
+    if lengths == {"max_len": None}:
+        assert "max_len=len(labels)" in str(error.value)
+        assert segments([2, *[1] * 17], max_len=18) == [[0, 18]], "which halves nothing"
+
+
 @pytest.mark.parametrize("lengths", [(0, 10), (5, 4), (1, 0)])
 def test_lengths_that_cannot_be(lengths):
     with pytest.raises(ConfigError, match="1 <= min_len <= max_len"):

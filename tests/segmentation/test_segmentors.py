@@ -35,6 +35,10 @@ def test_fixed_lengths():
         made(Clip(SAMPLE))
     with pytest.raises(ConfigError, match="at least one frame"):
         FixedLengthSegmentor(0)
+    for length in (2.5, 8.0, True, None, "8"):
+        with pytest.raises(ConfigError, match="no whole number of frames"):
+            FixedLengthSegmentor(length)
+    assert FixedLengthSegmentor(np.int64(3)).made_by == made.made_by
 
 
 def test_precomputed_labels_are_those_of_the_corpus():

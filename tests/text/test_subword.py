@@ -165,7 +165,7 @@ def test_what_others_can_spell_is_reachable():
     rows = [0, 1, 2, 3, *(pieces[p] for p in ("▁", "▁a", "b")), codec.language_id, codec.mask_id]
     small = codec.trimmed(rows)
     assert small.subwords("ab") == [3] and not small.unknown(["ab", "a b"])
-    assert Coverage.of(small, ["ab", "a"]) == Coverage(2, 2, 1, 1, 0, {})
+    assert Coverage.of(small, ["ab", "a"]) == Coverage(2, 2, 1, 1, 1, 0, {})
     smaller = codec.trimmed([i for i in rows if codec.tokens[i] != "b"])
     assert smaller.unknown(["ab b"]) == {"b": 2}
 
@@ -253,7 +253,7 @@ def test_the_real_model_of_phoenix(shared_data):
     assert codec.language_ids["zh_CN"] == 2452 and codec.mask_id == 2453
     texts = phoenix(shared_data)
     assert len(texts) == 8257
-    assert Coverage.of(codec, texts) == Coverage(8257, 190242, 1, 1, 0, {"x": 1})
+    assert Coverage.of(codec, texts) == Coverage(8257, 190242, 1, 1, 1, 0, {"x": 1})
     assert not codec.unknown(phoenix(shared_data, ["train"]))
     known = [text for text in texts if not codec.unknown([text])]
     assert codec.decode(codec.encode(known).padded(codec.pad_id)[0]) == [tidy(text) for text in known]
@@ -269,7 +269,8 @@ def test_ids_are_those_of_transformers_and_its_normalisation_is_not_lost(shared_
     # transformers 5 drops NFKC; ours is SentencePiece's own, as mBART was trained
     assert theirs.tokenize("，") != ["▁,"]
     assert codec.subwords("ｗetter．") == codec.subwords("wetter.") and not codec.unknown(["ｗetter．"])
-    assert Coverage.of(codec, ["ｗetter．"]).texts_changed == 1
+    covered = Coverage.of(codec, ["ｗetter．"])
+    assert (covered.texts_touched, covered.texts_changed, covered.texts_normalised) == (0, 1, 1)
 
 
 def test_phoenix_and_csl_daily_with_models_of_their_own(shared_data):

@@ -119,6 +119,9 @@ def test_what_is_written(tmp_path, whole, text):
     assert record["source"]["name"] == "mbart" and set(record["source"]["weights_sha256"]) == {"model.safetensors"}
     assert record["coverage"]["train"]["without_row"] == 0 and record["coverage"]["dev"]["texts"] == 1
     assert record["text"]["corpus"] == "none" and record["layout"] == "gfslt"
+    texts = ["im norden scheint die sonne"]
+    back = made.codec.decode(made.codec.encode(texts).padded(made.codec.pad_id)[0])
+    assert record["coverage"]["dev"]["texts_changed"] == sum(a != b for a, b in zip(texts, back, strict=True))
     assert not [p for p in made.folder.parent.iterdir() if p.name.startswith(".")]
     assert (made.folder / "model.safetensors").stat().st_mode & 0o777 == (
         made.folder / RECORD_FILE
@@ -201,6 +204,32 @@ def test_characters_that_could_never_be_written(tmp_path, whole, caplog):
     made = trim(whole, tmp_path / "small", text, allow_unreachable=True)
     assert made.coverage["test"].unwritable == {"q": 1} and "'q' (1)" in caplog.text
     assert made.coverage["dev"].without_row > 0
+
+
+def test_a_source_that_was_cut_before_is_told_as_one(tmp_path, whole):
+    """What lies in its rows decides which ways out are told, not what the SentencePiece model knows."""
+    once = trim(whole, tmp_path / "once", TrimText(TRAIN, {"train": TRAIN})).folder
+    said = []
+    for kept in (OTHER, TRAIN):
+        with pytest.raises(VocabularyError) as error:
+            trim(once, tmp_path / "twice", TrimText([*kept, "im"], {"train": OTHER}))
+        said.append(str(error.value))
+    for message in said:
+        assert "the source, which was cut before, cannot write 'a', 'b', 'c'" in message
+        assert "trim the model that the source was cut from, or go on" in message
+        assert "--extra-text" not in message and "--splits" not in message
+
+
+def test_letters_that_a_source_has_inside_longer_rows_alone(tmp_path):
+    """Its rows spell the text otherwise than the model cuts it; no letter has a row of its own that could be kept."""
+    model = own_model([*["abtz"] * 9, "xtz", "ab", "ctz"], 43)
+    once = trim(tiny_mbart(tmp_path / "mbart", model), tmp_path / "once", TrimText(["xtz", "ab"], {}))
+    assert {"\u2581ab", "tz"} < set(once.codec.tokens) and not once.codec.unknown(["abtz"])
+    with pytest.raises(VocabularyError) as error:
+        trim(once.folder, tmp_path / "twice", TrimText(["ab"], {"dev": ["abtz"]}))
+    assert "the source has 't', 'z' only inside longer sub-words" in str(error.value)
+    assert "--extra-text" not in str(error.value) and "--splits" not in str(error.value)
+    assert "trim the model that the source was cut from" in str(error.value)
 
 
 @pytest.mark.parametrize("layout", ["gfslt", "cv_slt"])

@@ -94,5 +94,5 @@ def test_normalised_as_torchvision_does():
     layer = NormaliseFrames()
     torch.testing.assert_close(layer(frames), expected, atol=1e-5, rtol=1e-5)
     assert not layer.state_dict() and layer.to(torch.bfloat16)(frames).dtype == torch.bfloat16
-    with pytest.raises(TypeError, match="uint8"):
+    with pytest.raises(ConfigError, match="uint8"):
         layer(frames.float())

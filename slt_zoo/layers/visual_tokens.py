@@ -98,7 +98,8 @@ class SegmentTokens(nn.Module):
         """The rows of each segment, ``S`` sequences of ``(n, out_dim)``; ends are repeated."""
         ranges = _all_ranges(rows, segments)
         both = torch.full_like(ranges[:, 0], KERNEL // 2)
-        return self.temporal(rows.values, ranges, both, both)  # type: ignore[no-any-return]
+        out: Ragged = self.temporal(rows.values, ranges, both, both)
+        return out
 
     def reads(self, segments: Tensor) -> Tensor:
         """Ranges of rows that the tokens of one clip are made of, ``(N, 2)``; of its segments ``(S, 2)``."""

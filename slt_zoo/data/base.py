@@ -457,7 +457,7 @@ class SLTDataModule(LightningDataModule):
         outside = check_segments(self.manifest(split), kind, self._lengths(split, kind), skip)
         if outside:
             self._skip(split, outside, "whose segment lies past the end of its video")
-        first_look(self.manifest(split), kind)
+        first_look(self.manifest(split), kind, sizes=not self.simulated)
 
     def _lengths(self, split: Split, kind: str) -> LengthCache:
         return LengthCache(self.annotation_hashes[split], kind, self.root)

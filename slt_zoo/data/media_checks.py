@@ -86,13 +86,18 @@ def check_there(manifest: Manifest, kind: str, skip: bool, advice: Callable[[], 
     )
 
 
-def first_look(manifest: Manifest, kind: str) -> None:
+def first_look(manifest: Manifest, kind: str, *, sizes: bool = True) -> None:
     """What a few media of a split tell of all: warns of resized frames, refuses features of mixed strides.
+
+    Args:
+        manifest: of the split.
+        kind: of media.
+        sizes: whether frames are to have the size that their folder's name says; simulated ones have what was asked.
 
     Raises:
         MediaError: see `check_feature_lengths`.
     """
-    hint = frame_size_hint(manifest) if kind == "frames" else None
+    hint = frame_size_hint(manifest) if sizes and kind == "frames" else None
     if hint:
         rank_zero_warn(f"{manifest.corpus} {manifest.split}: {hint}")
     if kind == "features":

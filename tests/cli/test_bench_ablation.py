@@ -43,7 +43,8 @@ def words(out, *rows):
     ]
 
 
-@pytest.mark.filterwarnings("ignore:.*not in the vocabulary", "ignore:.*also occur in train", "ignore:.*resized copy")
+@pytest.mark.filterwarnings("ignore:.*not in the vocabulary", "ignore:.*also occur in train")
+@pytest.mark.filterwarnings("error:.*resized copy")
 def test_rows_are_trained_once_and_compared(tmp_path, commands, capsys):
     assert main(words(tmp_path / "runs", *ROWS)) == 0
     shown = capsys.readouterr().out

@@ -154,11 +154,10 @@ class TextTeacher:
         return self.codec.encode([text], max_len=self.max_tokens).values[1:-1]
 
     def _encode(self, texts: Sequence[str]) -> tuple[Ragged, Ragged]:
-        codec, seq2seq = self.codec, self._network()
-        tokens = [self._tokens(text) for text in texts]
-        ends = torch.tensor([codec.eos_id, codec.bos_id])
-        ids, mask = Ragged.pack([torch.cat([t, ends]) for t in tokens]).to(self.device).padded(codec.pad_id)
-        lengths = torch.tensor([len(t) for t in tokens], device=self.device)
+        seq2seq = self._network()
+        read = self.codec.encode_source(texts, max_len=self.max_tokens).to(self.device)
+        ids, mask = read.padded(self.codec.pad_id)
+        lengths = read.lengths - 2  # without end and language
         kept = torch.arange(ids.shape[1], device=self.device) < lengths[:, None]
         with torch.autocast(self.device.type, enabled=False):
             hidden = seq2seq.encode(ids, mask)

@@ -126,12 +126,11 @@ class TextPretraining(MBartModule):
         """What the encoder reads, ``(B, N)`` ids, and its mask; training noise changes from epoch to epoch."""
         codec = self.codec
         rows = []
-        for sample_id, ids in zip(
-            batch.id, codec.encode(batch.text, max_len=self.hparams["max_tokens"]).split(), strict=True
-        ):
-            tokens = ids[1:-1]
+        read = codec.encode_source(batch.text, max_len=self.hparams["max_tokens"]).split()
+        for sample_id, ids in zip(batch.id, read, strict=True):
+            tokens, ends = ids[:-2], ids[-2:]
             if noised:
                 rng = self.draws(self.hparams["noise_seed"], sample_id)
                 tokens = self.noise(tokens, getattr(codec, "mask_id", codec.unk_id), rng)
-            rows.append(torch.cat([tokens, ids.new_tensor([codec.eos_id, codec.bos_id])]))
+            rows.append(torch.cat([tokens, ends]))
         return Ragged.pack(rows).to(self.device).padded(codec.pad_id)

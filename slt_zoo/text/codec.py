@@ -47,6 +47,9 @@ class TextCodec(Protocol):
             ConfigError: a string in the place of the list, or a text that is none.
         """
 
+    def encode_source(self, texts: Sequence[str], *, max_len: int | None = None) -> Ragged:
+        """The same ids in the order in which an mBART's encoder reads them: tokens, end, begin."""
+
     def decode(self, ids: Tensor | Sequence[Sequence[int]]) -> list[str]:
         """Strings of ``(B, T)`` ids; special ids vanish and nothing after the first end counts.
 
@@ -115,6 +118,11 @@ class WordCodec:
     def encode(self, texts: Sequence[str], *, max_len: int | None = None) -> Ragged:
         """``BOS tokens EOS`` of each text; ``max_len`` counts both ends."""
         return Ragged.pack([torch.tensor(self._sequence(text, max_len), dtype=torch.int64) for text in texts_of(texts)])
+
+    def encode_source(self, texts: Sequence[str], *, max_len: int | None = None) -> Ragged:
+        """``tokens EOS BOS`` of each text, an encoder's order."""
+        rows = (self._sequence(text, max_len) for text in texts_of(texts))
+        return Ragged.pack([torch.tensor([*row[1:], row[0]], dtype=torch.int64) for row in rows])
 
     def _sequence(self, text: str, max_len: int | None) -> list[int]:
         ids = [self._ids.get(token, self.unk_id) for token in self._tokens(text)]

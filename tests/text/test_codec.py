@@ -60,3 +60,11 @@ def test_the_vocabulary_of_phoenix(shared_data):
     path = shared_data / "phoenix14t/variants/signjoey_annotations.train.jsonl.gz"
     rows = [json.loads(line) for line in gzip.decompress(path.read_bytes()).splitlines()]
     assert len(WordCodec.fit(row["gloss"] for row in rows)) == 1085 + 4
+
+
+def test_an_encoder_reads_the_begin_last():
+    codec = WordCodec.fit(["am abend regen", "wind"])
+    texts = ["wind am abend", "regen", ""]
+    for whole, read in zip(codec.encode(texts).split(), codec.encode_source(texts).split(), strict=True):
+        assert read.tolist() == [*whole.tolist()[1:], codec.bos_id]
+    assert codec.encode_source(texts, max_len=3).lengths.tolist() == [3, 3, 2]

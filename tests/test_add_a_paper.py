@@ -23,7 +23,7 @@ def contract(tmp_path, monkeypatch):
     code = next(c for c in re.findall(r"```python\n(.*?)```", PAGE.read_text("utf-8"), re.S) if "PosesToText(" in c)
     (tmp_path / "poses_to_text.py").write_text(code, encoding="utf-8")
     monkeypatch.syspath_prepend(tmp_path)
-    import poses_to_text  # type: ignore[import-not-found]
+    import poses_to_text  # type: ignore[import-not-found]  # written a line above
 
     class Contract(ModelContract):
         __test__ = False

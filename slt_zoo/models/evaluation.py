@@ -86,7 +86,8 @@ class SplitEvaluation:
         """Whether the trainer was told to look at a part of the split only."""
         trainer = self.model.trainer
         limit = {"dev": trainer.limit_val_batches, "test": trainer.limit_test_batches}[self.split]
-        return not (isinstance(limit, float) and limit == 1.0) or bool(trainer.fast_dev_run)  # type: ignore[attr-defined]
+        whole = isinstance(limit, float) and limit == 1.0
+        return not whole or bool(trainer.fast_dev_run)  # type: ignore[attr-defined]  # Lightning does not declare it
 
     def _score(self) -> ScoredSplit:
         model, split, cut = self.model, self.split, self._cut()

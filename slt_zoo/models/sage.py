@@ -331,6 +331,9 @@ class SAGE(SAGEModule, MBartModule):
     ) -> None:
         super().__init__(optimizer=optimizer, **base)
         hp = self.hparams
+        parts = [part for source in hp["init_from"] or [] for part in source["map"].values()]
+        given = any(part.startswith("net.visual.") or "net.visual.".startswith(part) for part in parts)
+        self._bare = pretraining is None and hp["stage2_init"] != "none" and not given and not hp["initialised_from"]
         if pretraining is not None and hp["stage2_init"] != "none" and hp["initialised_from"] is None:
             source = stage2_source(pretraining, hp["stage2_init"])
             hp["init_from"] = [source, *(hp["init_from"] or [])]  # of vocabularies the last one counts: the mBART's
@@ -338,8 +341,7 @@ class SAGE(SAGEModule, MBartModule):
     def on_fit_start(self) -> None:
         """Tell a visual encoder that begins with random weights from one that was meant to."""
         super().on_fit_start()
-        started = any(record.get("path") for record in self.hparams["initialised_from"] or ())
-        if self.hparams["stage2_init"] != "none" and self.hparams["pretraining"] is None and not started:
+        if self._bare:
             rank_zero_warn(
                 f"model.stage2_init={self.hparams['stage2_init']}, and model.pretraining names no first stage: the "
                 "visual encoder begins with random weights. Name one, or say model.stage2_init=none"

@@ -156,6 +156,30 @@ def test_a_scale_above_its_bound_is_learnt_again(simulated, tmp_path):
     assert log < 5 and log != pytest.approx(math.log(100), abs=1e-5)
 
 
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        ({}, True),
+        ({"init_from": [{"path": "text.ckpt", "map": {"net.seq2seq.": "net.seq2seq."}}]}, True),
+        ({"init_from": [{"path": "first.ckpt", "map": {"net.visual.": "net.visual."}}]}, False),
+        ({"stage2_init": "none"}, False),
+        ({"pretraining": "first.ckpt"}, False),
+    ],
+    ids=["nothing", "text alone", "visual", "none meant", "pretraining"],
+)
+def test_a_visual_encoder_that_begins_with_random_weights_is_told(arguments, told):
+    model = SAGE(mbart=TINY, **arguments)
+    assert model._bare == told
+
+
+def test_random_weights_are_told_at_the_begin_of_training(simulated, tmp_path):
+    contract = TestTranslation()
+    with pytest.warns(UserWarning, match="begins with random weights"):
+        quick_trainer(tmp_path, max_steps=1, limit_val_batches=0).fit(
+            contract.make_model(), datamodule=contract.make_data(simulated)
+        )
+
+
 def test_an_evaluation_encodes_once(simulated):
     contract = TestTranslation()
     data = contract.make_data(simulated)
